@@ -1,0 +1,52 @@
+"""What every test shares: the template as a clone has it, and bakes of it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytest_cookies.plugin import Cookies
+
+ROOT = Path(__file__).resolve().parents[1]
+Bake = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy without what git ignores: caches and results lying about would be baked along."""
+    copy = tmp_path_factory.mktemp("template")
+    parts = ["cookiecutter.json", "hooks", "{{cookiecutter.project_slug}}"]
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *parts],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        source = ROOT / name
+        if source.is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def bake(cookies_session: Cookies, template: Path) -> Bake:
+    """`bake(project_name="...")` gives a fresh project folder; answers left out are defaults."""
+
+    def baked(**answers: str) -> Path:
+        result = cookies_session.bake(extra_context=answers, template=str(template))
+        assert result.exit_code == 0, repr(result.exception)
+        return Path(result.project_path)
+
+    return baked
+
+
+@pytest.fixture(scope="session")
+def project(bake: Bake) -> Path:
+    """The guide's project, to look at; a test that writes bakes its own."""
+    return bake(project_name="Hyperparameter tuning test")
