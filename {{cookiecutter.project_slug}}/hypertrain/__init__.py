@@ -1,0 +1,25 @@
+"""Hyperparameter sweeps over your own training program. You need not edit anything in here.
+
+`python -m hypertrain` runs `config/wandb-sweep.yaml` on this machine:
+
+    __main__     the command line
+    tuner        the loop: which trial next, on which worker, until when
+    sweep        reads and checks the sweep file
+    space        distributions of the search space
+    search       which point to try next (grid, random, bayes)
+    hyperband    which running trial to stop early
+    command      the command line of a trial
+    trial        one trial in a process of its own
+    warm         trials that start at once, forked from a warm process
+    metrics      what a trial logs, seen from outside
+    journal      results on disk: nothing is lost, nothing is run twice
+    screen       what you see meanwhile
+    leaderboard  what you see at the end
+
+Apart from that sweep, and only when asked: `check` looks at everything before the platform is paid
+for; `wandb_sweep` is what the platform's jobs call.
+"""
+
+
+class UserError(Exception):
+    """A problem the user can solve: one line that names the file, the key and the remedy."""

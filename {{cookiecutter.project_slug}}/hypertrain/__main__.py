@@ -1,0 +1,119 @@
+"""The command line: `python -m hypertrain` runs the sweep; the subcommands do all the rest."""
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from hypertrain import UserError
+from hypertrain.sweep import load
+
+SWEEP_FILE = Path("config", "wandb-sweep.yaml")
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        return _run(arguments)
+    except UserError as error:
+        print(f"hypertrain: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("hypertrain: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    root = Path.cwd()
+    match arguments.task:
+        case "check":
+            from hypertrain.check import check
+
+            return check(arguments.sweep, root, _console())
+        case "start-sweep":
+            from hypertrain.wandb_sweep import start_sweep
+
+            start_sweep(load(Path(os.environ.get("WANDB_SWEEPS_FILE", SWEEP_FILE)), root), root)
+            return 0
+        case "worker":
+            from hypertrain.wandb_sweep import work
+
+            return work(arguments.sweep_path)
+        case "leaderboard":
+            from hypertrain.wandb_sweep import leaderboard
+
+            leaderboard(arguments.sweep_path, _console())
+            return 0
+        case _:
+            from hypertrain.machine import default_workers
+            from hypertrain.tuner import Limits, tune
+
+            workers = arguments.workers or default_workers()
+            limits = Limits(workers, arguments.count, arguments.time_limit)
+            return tune(load(arguments.sweep, root), root, limits, _console())
+
+
+def _console() -> Console:
+    """Without a terminal, wide enough for a line not to be cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hypertrain",
+        description="Run the sweep on this machine; after any interruption the same command goes on.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--sweep",
+        type=Path,
+        default=SWEEP_FILE,
+        metavar="FILE",
+        help=f"the sweep file [{SWEEP_FILE}]",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="trials at once [one for each GPU, else for each core up to 8]",
+    )
+    parser.add_argument(
+        "--count", type=_positive, metavar="N", help="trials in all [what the sweep file says]"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=_seconds,
+        metavar="T",
+        help="stop after 90s, 30m or 2h; the rest can be run later",
+    )
+    tasks = parser.add_subparsers(
+        dest="task", title="instead of running the sweep", metavar="{check,leaderboard}"
+    )
+    tasks.add_parser("check", help="look at everything before the platform is paid for")
+    results = tasks.add_parser("leaderboard", help="show the results of a sweep on W&B")
+    worker = tasks.add_parser("worker")
+    for task in (results, worker):
+        task.add_argument("sweep_path", metavar="ENTITY/PROJECT/SWEEP")
+    tasks.add_parser("start-sweep")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if not match or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"{text} is no time; write 90s, 30m or 2h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The table at the end: the best trials first, and the command that repeats the best."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hypertrain.sweep import Metric
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial. value: best of the metric; None when it has none. seconds: of wall time."""
+
+    name: str
+    state: str
+    value: float | None
+    params: dict[str, Any]
+    seconds: float | None = None
+    note: str = ""
+
+
+def ranked(rows: Sequence[Row], metric: Metric | None) -> list[Row]:
+    """Best first; trials without a value last; ties as they came."""
+    sign = metric.sign if metric else 1
+    return sorted(rows, key=lambda row: (row.value is None, sign * (row.value or 0.0)))
+
+
+def plain(console: Console) -> Callable[[str], None]:
+    """Prints a line as it is: no markup, no colours, no wrapping that would cut a command."""
+    return lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def show(
+    console: Console, rows: Sequence[Row], metric: Metric | None, repeat: Callable[[Row], str]
+) -> None:
+    """Print the leaderboard and, if a trial has a value, the command that repeats the best."""
+    order = ranked(rows, metric)
+    table = Table(title="Leaderboard", title_justify="left", title_style="bold", box=None)
+    names = list(dict.fromkeys(name for row in order for name in row.params))
+    varied = [name for name in names if len({repr(row.params.get(name)) for row in order}) > 1]
+    table.add_column("#", justify="right")
+    table.add_column("trial", justify="right")
+    if metric:
+        table.add_column(metric.name, justify="right")
+    for name in varied:
+        table.add_column(name, overflow="fold")
+    table.add_column("time", justify="right")
+    table.add_column("state", overflow="fold")
+    for rank, row in enumerate(order[:SHOWN], start=1):
+        table.add_row(
+            str(rank),
+            row.name,
+            *([number(row.value)] if metric else []),
+            *(number(row.params.get(name)) for name in varied),
+            "" if row.seconds is None else duration(row.seconds),
+            row.state + (f": {row.note}" if row.note else ""),
+            style="bold green" if rank == 1 and row.value is not None else None,
+        )
+    console.print(table)
+    if len(order) > SHOWN:
+        console.print(f"and {len(order) - SHOWN} more")
+    if order and order[0].value is not None:
+        plain(console)(f"\nRepeat the best trial:\n  {repeat(order[0])}")
+
+
+def number(value: Any) -> str:
+    """A value as a table shows it: floats at 4 significant digits."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {seconds:02}s"

@@ -1,0 +1,42 @@
+"""What this machine has to share between workers: GPUs and cores."""
+
+import os
+import shutil
+import subprocess
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def default_workers() -> int:
+    """One for each GPU, else one for each core, up to 8."""
+    return len(gpus()) or min(_cores(), 8)
+
+
+def share_threads(workers: int) -> None:
+    """Cap the threads of every trial that starts from here on, unless the user did.
+
+    Two trials with a thread for each core get in each other's way and run several times slower.
+    """
+    for name in THREADS:
+        os.environ.setdefault(name, str(max(1, _cores() // workers)))
+
+
+def gpus() -> list[str]:
+    """GPUs that trials may use, found without touching CUDA in this process."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu.strip() for gpu in visible.split(",") if gpu.strip() not in ("", "-1")]
+    if not shutil.which("nvidia-smi"):
+        return []
+    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return answer.stdout.split() if answer.returncode == 0 else []
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,146 @@
+"""Which point of the search space comes next.
+
+A point has one coordinate per parameter: the index of a value, or a quantile. Points, not values,
+are what the search works on, so that lists, dicts and equal values are choices like any other.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hypertrain.space import EDGE, Parameter, as_sent, nest
+from hypertrain.sweep import Sweep
+
+if TYPE_CHECKING:
+    import optuna
+
+Point = list[float]
+
+
+def params_at(space: Sequence[Parameter], point: Point) -> dict[str, Any]:
+    """Parameters of the trial at `point`, nested as in the sweep file."""
+    return nest(space, [_value(*pair) for pair in zip(space, point, strict=True)])
+
+
+class Search:
+    """Suggests points; `tell` lets later suggestions learn from the trials that ended."""
+
+    size: int | None = None
+
+    def ask(self, number: int) -> Point | None:
+        """The point of trial `number`, from 1; None when the search space is exhausted."""
+        raise NotImplementedError
+
+    def tell(self, number: int, value: float | None) -> None:
+        """Trial `number` ended with the metric's best `value`; None when it failed."""
+
+    def restore(self, number: int, point: Point) -> None:
+        """Trial `number` was asked for in an earlier session."""
+
+
+def new_search(sweep: Sweep) -> Search:
+    if sweep.method == "grid":
+        return Grid(sweep.space)
+    if sweep.method == "random":
+        return Random(sweep)
+    return Bayes(sweep)
+
+
+class Grid(Search):
+    """Product of the values, parameters sorted by name, the last one fastest, as W&B does."""
+
+    def __init__(self, space: Sequence[Parameter]) -> None:
+        self._choices = [_distinct(parameter.grid or ()) for parameter in space]
+        self.size = 1
+        for choices in self._choices:
+            self.size *= len(choices)
+
+    def ask(self, number: int) -> Point | None:
+        rest = number - 1
+        point: list[float] = []
+        for choices in reversed(self._choices):
+            rest, index = divmod(rest, len(choices))
+            point.append(choices[index])
+        return None if rest else point[::-1]
+
+
+class Random(Search):
+    """Independent draws; a trial's draw depends on the sweep and the trial's number alone."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._id = sweep.id
+        self._distributions = _distributions(sweep.space)
+
+    def ask(self, number: int) -> Point:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        sampler = optuna.samplers.RandomSampler(seed=_seed(self._id, number))
+        trial = optuna.create_study(sampler=sampler).ask(self._distributions)
+        return [trial.params[name] for name in self._distributions]
+
+
+class Bayes(Search):
+    """Gaussian process; trials that still run count as pending."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        import optuna
+
+        assert sweep.metric is not None
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._distributions = _distributions(sweep.space)
+        self._trials: dict[int, optuna.Trial] = {}
+        self._study = optuna.create_study(
+            sampler=optuna.samplers.GPSampler(seed=_seed(sweep.id, 0)),
+            direction=sweep.metric.goal,
+        )
+
+    def ask(self, number: int) -> Point:
+        trial = self._trials[number] = self._study.ask(self._distributions)
+        return [trial.params[name] for name in self._distributions]
+
+    def tell(self, number: int, value: float | None) -> None:
+        import optuna
+
+        trial = self._trials.pop(number)
+        failed = optuna.trial.TrialState.FAIL if value is None else None
+        self._study.tell(trial, value, state=failed)
+
+    def restore(self, number: int, point: Point) -> None:
+        self._study.enqueue_trial(dict(zip(self._distributions, point, strict=True)))
+        self.ask(number)
+
+
+def _value(parameter: Parameter, coordinate: float) -> Any:
+    if parameter.quantile and not (parameter.steps and isinstance(coordinate, int)):
+        return parameter.quantile(coordinate)
+    assert parameter.grid is not None
+    return parameter.grid[int(coordinate)]
+
+
+def _distinct(values: Sequence[Any]) -> Sequence[int]:
+    """Indices of the values that differ once sent: 1 and 1.0 are one point of a grid."""
+    if isinstance(values, range):
+        return range(len(values))
+    sent = {repr(as_sent(value)): index for index, value in reversed(list(enumerate(values)))}
+    return sorted(sent.values())
+
+
+def _distributions(
+    space: Sequence[Parameter],
+) -> "dict[str, optuna.distributions.BaseDistribution]":
+    return {str(i): _distribution(parameter) for i, parameter in enumerate(space)}
+
+
+def _distribution(parameter: Parameter) -> "optuna.distributions.BaseDistribution":
+    from optuna import distributions
+
+    if parameter.values is None:
+        return distributions.FloatDistribution(EDGE, 1 - EDGE)
+    if isinstance(parameter.values, range):
+        return distributions.IntDistribution(0, len(parameter.values) - 1)
+    return distributions.CategoricalDistribution(list(range(len(parameter.values))))
+
+
+def _seed(sweep_id: str, number: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{sweep_id}/{number}".encode()).digest()[:4])

@@ -1,0 +1,325 @@
+"""The sweep on this machine: gives points to workers until the search is done."""
+
+import hashlib
+import os
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from hypertrain import UserError, machine, runs, trial, warm
+from hypertrain.command import command_line, python_program
+from hypertrain.hyperband import Hyperband
+from hypertrain.journal import COMPLETED, FAILED, STOPPED, Journal, Record
+from hypertrain.leaderboard import Row, plain, show
+from hypertrain.metrics import FILE, Reader
+from hypertrain.screen import Screen
+from hypertrain.search import new_search, params_at
+from hypertrain.sweep import Sweep
+
+POLL = 0.1
+"""Seconds between two looks at what the running trials logged."""
+ALIKE = 3
+"""So many trials that fail alike, with none completed, end the sweep."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """workers: trials at once. count: trials in all. seconds: of wall time."""
+
+    workers: int
+    count: int | None
+    seconds: float | None
+
+
+@dataclass
+class Running:
+    """A trial under way. kill_at: when its time to end by itself is up; None if not asked to."""
+
+    record: Record
+    worker: int
+    process: BaseProcess
+    metrics: Reader
+    since: float
+    kill_at: float | None = None
+
+
+class Interrupted(Exception):
+    """The sweep ends before its search does; the message says why."""
+
+
+def tune(sweep: Sweep, root: Path, limits: Limits, console: Console) -> int:
+    """Run the sweep, or what is left of it; return the exit status.
+
+    Raises: UserError when it cannot start.
+    """
+    count = min((n for n in (limits.count, sweep.run_cap) if n), default=None)
+    if sweep.method != "grid" and count is None and limits.seconds is None:
+        raise UserError(
+            f"{sweep.path}: run_cap: method {sweep.method} never ends by itself; add "
+            "`run_cap: 30` to the file, or give --count 30 or --time-limit 1h"
+        )
+    command_line(sweep, {}, Path())  # refuses an unknown macro before anything is written
+    results = Path("results") / f"sweep-{sweep.id}"
+    with Journal(root / results) as journal:
+        session = Session(sweep, root, replace(limits, count=count), journal, console)
+        _greet(console, sweep, results, root, session)
+        try:
+            interruption = session.run()
+        except OSError as error:
+            raise UserError(f"{results}: {error.strerror}: {error.filename or ''}") from None
+        _conclude(console, sweep, results, journal, interruption)
+        return 0 if any(record.done for record in journal.records.values()) else 1
+
+
+class Session:
+    """One session of a sweep: goes on from what the journal holds."""
+
+    def __init__(
+        self, sweep: Sweep, root: Path, limits: Limits, journal: Journal, console: Console
+    ) -> None:
+        self._sweep, self._root, self._limits, self._journal = sweep, root, limits, journal
+        self._search = new_search(sweep)
+        self._hyperband = Hyperband(sweep.bands) if sweep.bands else None
+        self._running: dict[int, Running] = {}
+        self._free = list(range(limits.workers))
+        self._failures: Counter[str] = Counter()
+        self._deadline = time.monotonic() + limits.seconds if limits.seconds else float("inf")
+        sizes = [n for n in (limits.count, self._search.size) if n is not None]
+        self.total = min(sizes, default=None)
+        self.done = sum(record.done for record in journal.records.values())
+        self._screen = Screen(console, sweep.metric, self.total)
+
+    def run(self) -> str | None:
+        """Run to the end; return why it stopped earlier, if it did."""
+        if self.total is not None and self.done >= self.total:
+            return None
+        self._context = self._prepare()
+        self._restore()
+        todo = self._todo()
+        before = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            with self._screen:
+                while self._start_some(todo) or self._running:
+                    self._look()
+            return None
+        except (KeyboardInterrupt, Interrupted) as error:
+            self._stop_all()
+            return str(error) or "interrupted"
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _prepare(self) -> BaseContext:
+        """Let the trials' parent warm up; meanwhile start what is slow here."""
+        machine.share_threads(self._limits.workers)
+        context = warm.start_method(self._root / self._sweep.program)
+        how = "forked from a warm process" if warm.can_fork() else "each in a new process"
+        self._screen.say(f"{self._limits.workers} workers, trials {how}, W&B {runs.open_wandb()}")
+        return context
+
+    def _restore(self) -> None:
+        for record in self._journal.records.values():
+            self._search.restore(record.number, record.point)
+            if record.done:
+                self._search.tell(record.number, record.value)
+                self._screen.earlier(record)
+            if self._hyperband:
+                self._hyperband.restore(record.bands)
+
+    def _todo(self) -> Iterator[Record]:
+        """Trials to run: those begun or failed earlier, with their parameters, then new ones."""
+        for record in list(self._journal.records.values()):
+            if not record.done:
+                yield Record(record.number, record.point, record.params, record.attempt + 1)
+        number = len(self._journal.records) + 1
+        while self.total is None or number <= self.total:
+            point = self._search.ask(number)
+            if point is None:
+                return
+            yield Record(number, point, params_at(self._sweep.space, point))
+            number += 1
+
+    def _start_some(self, todo: Iterator[Record]) -> bool:
+        """Give the free workers their next trials; return whether any was left to give."""
+        while self._free:
+            record = next(todo, None)
+            if record is None:
+                return False
+            self._start(record)
+        return True
+
+    def _start(self, record: Record) -> None:
+        worker = self._free.pop(0)
+        folder = self._journal.folder / record.folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._journal.write(record)
+        launch = self._launch(record, worker, folder)
+        metric = self._sweep.metric.name if self._sweep.metric else None
+        reader = Reader(folder / trial.METRICS, metric)
+        process = trial.start(self._context, launch)
+        self._running[record.number] = Running(record, worker, process, reader, time.monotonic())
+        self._screen.started(record)
+
+    def _launch(self, record: Record, worker: int, folder: Path) -> trial.Launch:
+        words = command_line(self._sweep, record.params, folder / "args.json")
+        config = {name: {"value": value} for name, value in record.params.items()}
+        (folder / "config.yaml").write_text(yaml.safe_dump({"wandb_version": 1, **config}))
+        environ = {
+            **os.environ,
+            **runs.environment(self._sweep, record, self._journal.folder),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+            FILE: str(folder / trial.METRICS),
+        }
+        if gpus := machine.gpus():
+            environ["CUDA_VISIBLE_DEVICES"] = gpus[worker % len(gpus)]
+        return trial.Launch(words, python_program(words, self._sweep), environ, folder)
+
+    def _look(self) -> None:
+        """Wait for a trial to end or the next look; note what was logged and who ended."""
+        ended = wait([running.process.sentinel for running in self._running.values()], POLL)
+        now = time.monotonic()
+        for running in list(self._running.values()):
+            self._read_metrics(running)
+            if running.process.sentinel in ended:
+                self._end(running)
+            elif running.kill_at and now > running.kill_at:
+                trial.kill(running.process)
+        if now > self._deadline:
+            raise Interrupted("the time limit is reached")
+
+    def _read_metrics(self, running: Running) -> None:
+        known = len(running.metrics.values)
+        for value in running.metrics.read():
+            self._screen.logged(running.record, value)
+            if self._hyperband:
+                known += 1
+                self._hyperband.add(running.metrics.values[:known])
+        if (
+            self._hyperband
+            and not running.kill_at
+            and self._hyperband.stops(running.metrics.values)
+        ):
+            trial.terminate(running.process)
+            running.kill_at = time.monotonic() + trial.GRACE
+
+    def _end(self, running: Running) -> None:
+        running.process.join()
+        trial.kill(running.process)
+        record = self._outcome(running)
+        self._forget(running)
+        self._journal.write(record)
+        self._search.tell(record.number, record.value)
+        self._screen.ended(record)
+        if record.state == FAILED:
+            self._give_up_if_hopeless(record)
+
+    def _outcome(self, running: Running) -> Record:
+        record, metrics = running.record, running.metrics
+        seconds = round(time.monotonic() - running.since, 3)
+        output = self._journal.folder / record.folder / trial.OUTPUT
+        bands = self._hyperband.values_at_bands(metrics.values) if self._hyperband else []
+        reason = trial.failure(running.process.exitcode or 0, output)
+        metric = self._sweep.metric
+        if running.kill_at is not None:
+            state, reason = STOPPED, None
+        else:
+            state, reason = COMPLETED, reason or (metrics.missing() if metric else None)
+        if reason:
+            return replace(record, state=FAILED, reason=reason, seconds=seconds, bands=bands)
+        value = metric.best(metrics.values) if metric else None
+        return replace(record, state=state, value=value, seconds=seconds, bands=bands)
+
+    def _forget(self, running: Running) -> None:
+        del self._running[running.record.number]
+        self._free.append(running.worker)
+
+    def _give_up_if_hopeless(self, record: Record) -> None:
+        """All trials so far failed, and for one reason: the next would too."""
+        kind = ":".join((record.reason or "").split(":")[:2])
+        self._failures[kind] += 1
+        enough = self._failures[kind] >= max(ALIKE, self._limits.workers)
+        alike = len(self._failures) == 1
+        if enough and alike and not any(r.done for r in self._journal.records.values()):
+            raise Interrupted(f"every trial fails alike ({record.reason})")
+
+    def _stop_all(self) -> None:
+        """End the running trials; they are taken up again by the next session."""
+        for running in self._running.values():
+            trial.terminate(running.process)
+        try:
+            until = time.monotonic() + trial.GRACE
+            for running in self._running.values():
+                running.process.join(max(0.0, until - time.monotonic()))
+        except KeyboardInterrupt:
+            pass
+        for running in self._running.values():
+            trial.kill(running.process)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _greet(console: Console, sweep: Sweep, results: Path, root: Path, session: Session) -> None:
+    """Tell what is about to run, and how it relates to what ran before."""
+    say = plain(console)
+    total = "until its limit" if session.total is None else f"{session.total} trials"
+    say(f"{sweep.path}: {sweep.method} search with {sweep.program.as_posix()}, {total}")
+    fingerprint = hashlib.sha256((root / sweep.program).read_bytes()).hexdigest()
+    mark = root / results / "program.sha256"
+    if not mark.exists():
+        mark.write_text(fingerprint)
+        if len(list(root.glob("results/sweep-*"))) > 1:
+            say(f"The sweep file has changed: a new sweep, in {results}; earlier results stay.")
+        return
+    if session.done:
+        say(f"{session.done} trials are done already, in {results}.")
+    if mark.read_text() != fingerprint:
+        say(f"{sweep.program} has changed since; to run all trials anew, move {results} away.")
+
+
+def _conclude(
+    console: Console, sweep: Sweep, results: Path, journal: Journal, interruption: str | None
+) -> None:
+    """Print the leaderboard and what to do next."""
+    say = plain(console)
+
+    def repeat(row: Row) -> str:
+        words = command_line(sweep, row.params, results / f"trials/{row.name}/args.json")
+        program = python_program(words, sweep)
+        return shlex.join(["python", *program] if program else words)
+
+    records = list(journal.records.values())
+    rows = [
+        Row(str(r.number), r.state, r.value, r.params, r.seconds, r.reason or "")
+        for r in records
+        if r.state
+    ]
+    say("")
+    show(console, rows, sweep.metric, repeat)
+    failed = [record for record in records if record.state == FAILED]
+    if failed and len(failed) == len(rows):
+        output = results / failed[-1].folder / trial.OUTPUT
+        say(f"\nNo trial has completed. The last lines of {output}:")
+        for line in trial.last_lines(journal.folder / failed[-1].folder / trial.OUTPUT, 15):
+            say(f"  {line}")
+    elif failed:
+        say(
+            f"\n{len(failed)} failed; the output of each is in {results}/trials/NUMBER/{trial.OUTPUT}"
+        )
+    if list(journal.folder.glob("wandb/offline-run-*")):
+        say(f"\nUpload the runs to W&B, if you like:\n  wandb sync {results}/wandb/offline-run-*")
+    if interruption:
+        say(f"\nStopped: {interruption}. The same command goes on where it stopped.")
