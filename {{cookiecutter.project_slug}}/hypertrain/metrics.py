@@ -5,11 +5,12 @@ The program needs no change, whether W&B is online, offline or disabled.
 """
 
 import functools
+import importlib
 import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -52,15 +53,19 @@ class _WhenImported(MetaPathFinder):
 
 def _wrap_log(wandb: Any) -> None:
     file = os.open(os.environ[FILE], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    original = wandb.Run.log
+    disabled = importlib.import_module("wandb.sdk.lib.noop_run").NoopRun
+    for run in (wandb.Run, disabled):
+        run.log = _recording(run.log, file)
 
-    @functools.wraps(original)
-    def log(self: Any, data: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, data, *args, **kwargs)
+
+def _recording(log: Callable[..., None], file: int) -> Callable[..., None]:
+    @functools.wraps(log)
+    def recording(self: Any, data: Any, *args: Any, **kwargs: Any) -> None:
+        log(self, data, *args, **kwargs)
         if isinstance(data, dict) and (numbers := dict(_numbers(data))):
             os.write(file, json.dumps(numbers).encode() + b"\n")
 
-    wandb.Run.log = log
+    return recording
 
 
 def _numbers(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

@@ -1,6 +1,9 @@
 """W&B runs of the trials: online with an account, offline without, one wandb-core for all."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hypertrain import UserError
@@ -8,8 +11,11 @@ from hypertrain.journal import Record
 from hypertrain.sweep import Sweep
 
 
-def open_wandb() -> str:
-    """Start the wandb-core that all trials share; return the mode of their runs."""
+def open_wandb(log: Path) -> str:
+    """Start the wandb-core that all trials share; return the mode of their runs.
+
+    What wandb-core says of trials that were killed goes to `log`, not to the terminal.
+    """
     mode = os.environ.get("WANDB_MODE")
     if mode in ("disabled", "dryrun"):
         return mode
@@ -19,10 +25,28 @@ def open_wandb() -> str:
         if not mode:
             account = wandb.login(prompt=False, verify=False)
             mode = os.environ["WANDB_MODE"] = "online" if account else "offline"
-        wandb.setup()
+        with _output_to(log):
+            wandb.setup()
     except (wandb.Error, OSError) as error:
         raise UserError(f"W&B: {error}") from None
     return mode
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Processes started meanwhile write to `log`."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    terminal = [os.dup(1), os.dup(2)]
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        for number, kept in enumerate(terminal, start=1):
+            os.dup2(kept, number)
+            os.close(kept)
 
 
 def environment(sweep: Sweep, record: Record, results: Path) -> dict[str, str]:

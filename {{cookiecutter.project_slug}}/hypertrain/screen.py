@@ -104,6 +104,8 @@ class Screen:
             trials.add_row(Text(_title(record)), number(value), spent)
         best = self._best
         line = f"best so far  {_title(best)}  {self._result(best)}" if best else ""
+        if not self._running and not self._ended:
+            return Group(head, Text("importing what the trials need", style="dim"))
         return Group(head, trials, Text(line, style="green"))
 
 

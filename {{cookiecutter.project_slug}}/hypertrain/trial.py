@@ -171,6 +171,10 @@ def _run_command(words: list[str]) -> int:
 def _exit(code: int) -> NoReturn:
     """End as an interpreter does; multiprocessing would skip the atexit handlers."""
     threading._shutdown()  # type: ignore[attr-defined]
+    if "wandb" in sys.modules:
+        # wandb-core is not this process's own: nobody else would finish the run.
+        with suppress(Exception):
+            sys.modules["wandb"].finish(exit_code=code)
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

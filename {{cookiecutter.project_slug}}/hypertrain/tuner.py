@@ -32,6 +32,7 @@ POLL = 0.1
 """Seconds between two looks at what the running trials logged."""
 ALIKE = 3
 """So many trials that fail alike, with none completed, end the sweep."""
+INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ def tune(sweep: Sweep, root: Path, limits: Limits, console: Console) -> int:
         except OSError as error:
             raise UserError(f"{results}: {error.strerror}: {error.filename or ''}") from None
         _conclude(console, sweep, results, journal, interruption)
+        if interruption == INTERRUPTED:
+            return 130
         return 0 if any(record.done for record in journal.records.values()) else 1
 
 
@@ -116,7 +119,7 @@ class Session:
             return None
         except (KeyboardInterrupt, Interrupted) as error:
             self._stop_all()
-            return str(error) or "interrupted"
+            return str(error) or INTERRUPTED
         finally:
             signal.signal(signal.SIGTERM, before)
 
@@ -125,7 +128,8 @@ class Session:
         machine.share_threads(self._limits.workers)
         context = warm.start_method(self._root / self._sweep.program)
         how = "forked from a warm process" if warm.can_fork() else "each in a new process"
-        self._screen.say(f"{self._limits.workers} workers, trials {how}, W&B {runs.open_wandb()}")
+        mode = runs.open_wandb(self._journal.folder / "wandb-core.log")
+        self._screen.say(f"{self._limits.workers} workers, trials {how}, W&B {mode}")
         return context
 
     def _restore(self) -> None:
@@ -307,8 +311,9 @@ def _conclude(
         for r in records
         if r.state
     ]
-    say("")
-    show(console, rows, sweep.metric, repeat)
+    if rows:
+        say("")
+        show(console, rows, sweep.metric, repeat)
     failed = [record for record in records if record.state == FAILED]
     if failed and len(failed) == len(rows):
         output = results / failed[-1].folder / trial.OUTPUT

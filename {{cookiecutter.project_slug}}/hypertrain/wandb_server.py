@@ -1,0 +1,71 @@
+"""The W&B server: whatever goes wrong on the way to it, in one line that says what to do."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import wandb
+
+from hypertrain import UserError
+
+STORE = "`neuro secret add wandb-token @~/wandb-token.txt`"
+
+
+@contextmanager
+def talk() -> Iterator[None]:
+    """Talk to W&B in here.
+
+    Raises: UserError for a missing or refused key, a silent server, or what the server says.
+    """
+    _forget_empty()
+    _check_key()
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # wandb raises errors of its own, of pydantic and bare ones
+        raise UserError(_remedy(error)) from None
+
+
+def _forget_empty() -> None:
+    """A flow sets a variable even when its parameter is empty; to wandb that would be a value."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        if not os.environ[name].strip():
+            del os.environ[name]
+
+
+def _check_key() -> None:
+    key = os.environ.get("WANDB_API_KEY", "")
+    if key != key.strip():
+        raise UserError(
+            "WANDB_API_KEY: the W&B key begins or ends with a blank or a line break; write it "
+            f"with `printf %s KEY > ~/wandb-token.txt` and store it anew with {STORE}"
+        )
+    try:
+        account = wandb.login(prompt=False, verify=False)
+    except Exception as error:
+        raise UserError(_remedy(error)) from None
+    if not account:
+        raise UserError(
+            f"there is no W&B key; set WANDB_API_KEY or run `wandb login`, on the platform {STORE}"
+        )
+
+
+def _remedy(error: Exception) -> str:
+    server = os.environ.get("WANDB_BASE_URL", "W&B")
+    cause = error.__cause__ or error
+    answer = getattr(cause, "response", None)
+    said = _line(getattr(answer, "message", None) or cause)
+    if getattr(answer, "http_status", 0) == 401:
+        return f"{server} refuses the key ({said}); copy it anew from the W&B settings, {STORE}"
+    if hasattr(cause, "response") and answer is None:
+        return f"{server} does not answer; check the network and WANDB_BASE_URL, then try again"
+    if isinstance(error, wandb.errors.AuthenticationError):
+        return f"{server}: {said}; copy the key anew from the W&B settings, {STORE}"
+    return f"{server}: {said}"
+
+
+def _line(message: object) -> str:
+    text = " ".join(str(message).split())
+    key = os.environ.get("WANDB_API_KEY")
+    return text.replace(key, "***") if key else text

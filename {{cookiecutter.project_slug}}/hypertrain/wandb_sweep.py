@@ -1,0 +1,99 @@
+"""A sweep on the W&B server: started for the platform's workers, and its results read back."""
+
+import math
+import os
+import shlex
+import tempfile
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import wandb
+import yaml
+from rich.console import Console
+
+from hypertrain import UserError
+from hypertrain.command import command_line, python_program
+from hypertrain.leaderboard import Row, plain, show
+from hypertrain.sweep import Metric, Sweep, load
+from hypertrain.wandb_server import talk
+from hypertrain.wandb_worker import work
+
+__all__ = ["leaderboard", "start_sweep", "work"]
+
+
+def start_sweep(sweep: Sweep, _root: Path) -> str:
+    """Create the sweep on W&B; print its address, and as outputs of a flow's task.
+
+    Returns: entity/project/id, what workers are started with.
+    """
+    config = {**sweep.raw, "program": sweep.program.as_posix()}
+    entity = os.environ.get("WANDB_ENTITY") or sweep.entity
+    with talk(), redirect_stdout(StringIO()):
+        sweep_id = wandb.sweep(config, entity=entity, project=sweep.project)
+        owner = [os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"]]
+        site = wandb.Settings().app_url.rstrip("/")
+    path = "/".join([*owner, sweep_id])
+    url = "/".join([site, *map(quote, owner), "sweeps", sweep_id])
+    print(url)
+    print(f"::set-output name=sweep::{path}")
+    print(f"::set-output name=url::{url}", flush=True)
+    return path
+
+
+def leaderboard(path: str, console: Console) -> None:
+    """Show the trials of a sweep on W&B as those of a local one are shown."""
+    if len([part for part in path.split("/") if part]) != 3:
+        raise UserError(f"{path}: give the sweep as ENTITY/PROJECT/SWEEP, as its W&B page names it")
+    with talk():
+        api = wandb.Api()
+        found = api.sweep(path)
+        config, url = found.config, found.url
+        project = path.rpartition("/")[0]
+        runs = list(api.runs(project, filters={"$and": [{"sweep": found.id}]}, lazy=False))
+        sweep = _read_back(config, path)
+        rows = [_row(run, sweep) for run in runs]
+    say = plain(console)
+    if rows:
+        show(console, rows, sweep.metric, lambda row: _repeat(sweep, row.params))
+    else:
+        say("No trial has started yet.")
+    say(f"\n{url}")
+
+
+def _read_back(config: Mapping[str, Any], path: str) -> Sweep:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "wandb-sweep.yaml")
+        file.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
+        try:
+            return load(file, Path.cwd())
+        except UserError as error:
+            raise UserError(str(error).replace(str(file), path)) from None
+
+
+def _row(run: Any, sweep: Sweep) -> Row:
+    names = [parameter.name for parameter in sweep.space]
+    return Row(
+        name=run.name,
+        state=run.state,
+        value=_best(run.summary.get(sweep.metric.name), sweep.metric) if sweep.metric else None,
+        params={name: run.config[name] for name in names if name in run.config},
+        seconds=run.summary.get("_runtime"),
+    )
+
+
+def _best(summary: Any, metric: Metric) -> float | None:
+    """The metric's entry in a run's summary: its best value, if the program puts it there."""
+    if hasattr(summary, "get"):  # after `define_metric(name, summary="max")`
+        summary = summary.get("max" if metric.goal == "maximize" else "min")
+    number = isinstance(summary, int | float) and math.isfinite(summary)
+    return float(summary) if number else None
+
+
+def _repeat(sweep: Sweep, params: Mapping[str, Any]) -> str:
+    words = command_line(sweep, params, Path("args.json"))
+    program = python_program(words, sweep)
+    return shlex.join(["python", *program] if program else words)
