@@ -35,7 +35,7 @@ def start_sweep(sweep: Sweep, _root: Path) -> str:
     with talk(), redirect_stdout(StringIO()):
         sweep_id = wandb.sweep(config, entity=entity, project=sweep.project)
         owner = [os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"]]
-        site = wandb.Settings().app_url.rstrip("/")
+        site = wandb.setup().settings.app_url.rstrip("/")
     path = "/".join([*owner, sweep_id])
     url = "/".join([site, *map(quote, owner), "sweeps", sweep_id])
     print(url)
@@ -49,7 +49,7 @@ def leaderboard(path: str, console: Console) -> None:
     if len([part for part in path.split("/") if part]) != 3:
         raise UserError(f"{path}: give the sweep as ENTITY/PROJECT/SWEEP, as its W&B page names it")
     with talk():
-        api = wandb.Api()
+        api: Any = wandb.Api()
         found = api.sweep(path)
         config, url = found.config, found.url
         project = path.rpartition("/")[0]

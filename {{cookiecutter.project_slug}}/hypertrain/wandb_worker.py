@@ -8,6 +8,7 @@ import tempfile
 import time
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import wandb
@@ -34,7 +35,8 @@ def work(path: str) -> int:
     if len([part for part in path.split("/") if part]) != 3:
         raise UserError(f"{path!r} is no sweep; start-sweep prints it, as ENTITY/PROJECT/SWEEP")
     with talk():
-        url = wandb.Api().sweep(path).url
+        api: Any = wandb.Api()
+        url = api.sweep(path).url
     parent = Path(os.environ.get("WANDB_DIR", "wandb"))
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="worker-", dir=parent.absolute()))
@@ -54,7 +56,8 @@ def work(path: str) -> int:
         return 128 + signals[0]
     if failed:
         return _fail("`wandb agent` has failed, see above", url)
-    states = _states(path, folder)
+    with talk():
+        states = _states(path, folder, wandb.Api())
     if states and not any(state in SUCCESS for state in states.values()):
         return _fail(f"every trial of this worker has failed ({len(states)}), see above", url)
     return 0
@@ -69,6 +72,7 @@ def _start(path: str, folder: Path) -> list[subprocess.Popen[bytes]]:
         "WANDB_DIR": str(folder),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
+    environ.pop(wandb.env.SERVICE, None)  # an agent starts a wandb-core of its own
     # An agent ends when W&B is out of reach for longer; the default is 19 s.
     environ.setdefault("WANDB_HTTP_TIMEOUT", "120")
     words = ["wandb", "agent", "--forward-signals", f"--count={TRIALS_PER_AGENT}", path]
@@ -105,7 +109,7 @@ def _preempt(path: str, folder: Path) -> None:
     """
     try:
         api = wandb.Api(timeout=GOOD_BYE)
-        running = [run for run, state in _states(path, folder).items() if state == "running"]
+        running = [run for run, state in _states(path, folder, api).items() if state == "running"]
         login = b64encode(f"api:{api.api_key}".encode()).decode()
         for run in running:
             stream = f"{api.settings['base_url']}/files/{path.rpartition('/')[0]}/{run}/file_stream"
@@ -121,14 +125,12 @@ def _trials(folder: Path) -> set[str]:
     return {file.stem.removeprefix("config-") for file in found}
 
 
-def _states(path: str, folder: Path) -> dict[str, str]:
+def _states(path: str, folder: Path, api: wandb.Api) -> dict[str, str]:
     """W&B's states of this worker's trials, by run id."""
     project, _, sweep = path.rpartition("/")
-    own = _trials(folder)
-    with talk():
-        runs = wandb.Api().runs(project, filters={"$and": [{"sweep": sweep}]})
-        known = {run.id: str(run.state) for run in runs}
-    return {trial: known.get(trial, "failed") for trial in own}
+    runs = api.runs(project, filters={"$and": [{"sweep": sweep}]})
+    known = {run.id: str(run.state) for run in runs}
+    return {trial: known.get(trial, "failed") for trial in _trials(folder)}
 
 
 def _fail(reason: str, url: str) -> int:
