@@ -24,6 +24,7 @@ import re
 import shlex
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -215,8 +216,6 @@ def _environment(platform: Platform, job: Job) -> dict[str, str]:
         image = platform.images.get(reference.removeprefix(platform.registry))
         if image is None:
             raise KeyError("ErrImagePull")
-        import sys
-
         env |= {"PATH": f"{sys.prefix}/bin:{system}"} | image.env
     elif reference.startswith("ghcr.io/neuro-inc/apolo-flow:"):
         env["PATH"] = f"{platform.client}/bin:{system}"

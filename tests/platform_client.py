@@ -1,0 +1,142 @@
+"""The real command-line clients against the stand-in platform, as a user has them.
+
+Each client version lives in an environment of its own: neuro-flow and apolo-flow install the same
+package. They are made once and kept in pytest's cache.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from platform_api import API, TOKEN, Platform, read_dockerfile, serve
+from platform_api import Image as PlatformImage
+from platform_jobs import sandbox
+
+CLIENTS = {
+    "neuro-flow": ("neuro-flow==24.12.1", "apolo-cli==26.9.0", "apolo-extras==26.8.0"),
+    "apolo-flow": ("apolo-flow==26.7.2", "apolo-cli==26.9.0", "apolo-extras==26.8.0"),
+}
+# What was current when the executor's images of both versions were made; the newer one does not
+# print the line that the executor waits for when it builds an image.
+EXECUTOR = ("apolo-extras==25.9.0",)
+KEY = "cf23df2207d99a74fbe169e3eba035e633b65d94"  # the guide's example
+
+
+def _pip(python: Path | str, *arguments: str) -> None:
+    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        pytest.skip(f"cannot install {arguments}: {' '.join(lines)[:300]}")
+
+
+def environment(cache: pytest.Cache, name: str) -> Path:
+    root = Path(cache.mkdir("clients")) / name
+    if not (root / "complete").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", root], check=True, timeout=120)
+        _pip(root / "bin/python", *CLIENTS[name])
+        (root / "complete").touch()
+    return root
+
+
+def executor_packages(cache: pytest.Cache) -> Path:
+    root = Path(cache.mkdir("clients")) / "executor"
+    if not (root / "complete").exists():
+        _pip(sys.executable, "--no-deps", "--target", str(root), *EXECUTOR)
+        (root / "complete").touch()
+    return root
+
+
+@dataclass(frozen=True)
+class User:
+    """Someone at a terminal in the project's folder."""
+
+    platform: Platform
+    home: Path
+    project: Path
+    bin: Path
+
+    def environ(self) -> dict[str, str]:
+        return {
+            "HOME": str(self.home),
+            "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "COLUMNS": "400",
+            "NEURO_CLI_DISABLE_PYPI_VERSION_CHECK": "1",
+        }
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command,
+            cwd=self.project,
+            env=self.environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *command: str, rc: int | None = 0, timeout: float = 120) -> str:
+        """What the terminal shows; `rc` None accepts any exit status but 0."""
+        process = self.start(*command)
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            output, _ = process.communicate()
+            pytest.fail(f"{' '.join(command)} did not end in {timeout} s:\n{output}")
+        wrong = process.returncode == 0 if rc is None else process.returncode != rc
+        assert not wrong, f"{' '.join(command)} ended with {process.returncode}:\n{output}"
+        return output
+
+    def login(self) -> None:
+        self.run("neuro", "config", "login-with-token", TOKEN, self.platform.url + API)
+
+    def add_secret(self, name: str = "wandb-token", value: str = KEY) -> None:
+        (self.home / "wandb-token.txt").write_text(value)
+        self.run("neuro", "secret", "add", name, "@~/wandb-token.txt")
+
+    def bake(self, *arguments: str, rc: int | None = 0, timeout: float = 120) -> str:
+        return self.run("neuro-flow", "bake", "hypertrain", *arguments, rc=rc, timeout=timeout)
+
+    def image(self) -> str:
+        """Put the project's image into the registry, as an earlier build has; its name:tag."""
+        tag = self.run(
+            str(self.bin / "python"),
+            "-c",
+            "import hashlib, pathlib\n"
+            "h = hashlib.sha256()\n"
+            "for name in ('Dockerfile', 'requirements.txt'):\n"
+            "    h.update(name.encode() + pathlib.Path(name).read_bytes())\n"
+            "print(h.hexdigest())",
+        ).strip()
+        name = f"{self.project.name.replace('-', '_')}:{tag}"
+        environ, _ = read_dockerfile((self.project / "Dockerfile").read_text())
+        self.platform.images[name] = PlatformImage(environ)
+        return name
+
+
+@contextmanager
+def platform_user(
+    cache: pytest.Cache, client: str, project: Path, folder: Path
+) -> Iterator[User]:
+    """A platform of its own and a user who is logged in to it."""
+    if sandbox() is None:
+        pytest.skip("no private mounts here: neither bubblewrap nor unshare may make them")
+    for name in ("home", "storage"):
+        (folder / name).mkdir()
+    venv = environment(cache, client)
+    platform = Platform(folder / "storage", venv, executor_packages(cache))
+    with serve(platform):
+        user = User(platform, folder / "home", project, venv / "bin")
+        user.login()
+        yield user
+    assert not platform.unknown, "the client asked for what the stand-in does not know"
