@@ -50,8 +50,8 @@ POWERSHELL = {
 }
 
 
-# cli: "neuro", "apolo", or "" when neither is on PATH. file: where the key belongs, as sh takes it.
-# key: one of KEY_STATES. netrc: where wandb keeps a key of its own, as sh takes it, file and machine.
+# cli: "neuro", "apolo" or "" if neither is on PATH; file: where the key belongs, as sh takes it;
+# key: one of KEY_STATES; netrc: file and machine of a key that wandb itself keeps, as sh takes them.
 State = namedtuple("State", "cli logged_in file key netrc")
 
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from pytest_cookies.plugin import Cookies
 
 ROOT = Path(__file__).resolve().parents[1]
 Bake = Callable[..., Path]
+
+
+def hook(name: str) -> ModuleType:
+    """`hooks/<name>.py` as a module; what cookiecutter renders stands below its main guard."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "hooks" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by its path from there."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="session")
