@@ -1,7 +1,7 @@
 """The data: images and labels for training, validation and test, three different sets.
 
-Both data sets fit into memory, so a set is two tensors and a batch is an index into them.
-`digits` (1,797 images of 8x8) comes with scikit-learn, `cifar10` (60,000 of 3x32x32) from its authors.
+Both data sets fit into memory, so a set is two tensors and a batch is an index into them. `digits`
+(1,797 images of 1x8x8) comes with scikit-learn, `cifar10` (60,000 of 3x32x32) from its authors.
 """
 
 import gzip
@@ -138,7 +138,7 @@ def fetch(archive: Archive, root: Path) -> Path:
         try:
             packed = part / "archive.tar.gz"
             download(archive, packed)
-            with tarfile.open(packed) as tar:
+            with tarfile.open(packed, "r:gz") as tar:
                 tar.extractall(part, filter="data")
             (part / archive.folder).rename(folder)
         except (OSError, http.client.HTTPException, tarfile.TarError) as error:

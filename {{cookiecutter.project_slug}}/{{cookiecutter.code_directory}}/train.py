@@ -42,14 +42,14 @@ def parse_args() -> argparse.Namespace:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--lr", type=number(float, above=0), default=0.1, help="learning rate to begin with")
-    add("--optimizer", choices=("sgd", "adam"), default="sgd", help="rule of an update")
+    add("--lr", type=number(float, above=0), default=0.1, help="learning rate at the start")
+    add("--optimizer", choices=("sgd", "adam"), default="sgd", help="plain SGD, or Adam")
     add("--scheduler", choices=("const", "cosine"), default="const", help="course of the rate")
     add("--epochs", type=number(int, above=0), default=10, help="passes over the training set")
-    add("--batch-size", "--batch_size", type=number(int, above=0), default=64, help="images a step")
-    add("--seed", type=number(int, above=-1), default=0, help="of the weights and the order")
+    add("--batch-size", "--batch_size", type=number(int, above=0), default=64, help="per step")
+    add("--seed", type=number(int, above=-1), default=0, help="of weights and order")
     add("--dataset", choices=DATASETS, default="digits", help="cifar10 is fetched once")
-    add("--test", action="store_true", help="in the end, try the best epoch on the test set")
+    add("--test", action="store_true", help="finally, measure the best epoch on the test set")
     return parser.parse_args()
 
 
@@ -59,7 +59,7 @@ def number(kind: type[int] | type[float], above: int) -> Callable[[str], float]:
     def parse(text: str) -> float:
         value = kind(text)
         if not above < value < 2**63:
-            raise argparse.ArgumentTypeError(f"{text} is not a number above {above}")
+            raise argparse.ArgumentTypeError(f"{text} is not above {above} and below 2^63")
         return value
 
     parse.__name__ = kind.__name__  # argparse calls it by this name
@@ -68,6 +68,7 @@ def number(kind: type[int] | type[float], above: int) -> Callable[[str], float]:
 
 def main() -> None:
     args = parse_args()
+    signal.signal(signal.SIGTERM, stop)
     torch.manual_seed(args.seed)
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
@@ -88,7 +89,6 @@ def main() -> None:
         lr = scheduler.get_last_lr()[0]
         loss = train_epoch(model, train, optimizer, scheduler, args.batch_size)
         if not math.isfinite(loss):
-            run.finish(exit_code=1)
             fail(f"the loss is {loss} in epoch {epoch}: try a smaller --lr")
         valid_loss, accuracy = evaluate(model, valid)
         if accuracy > best:
@@ -179,23 +179,15 @@ def start_run(config: dict[str, object]) -> wandb.Run:
             if asked:
                 fail("WANDB_MODE=online needs an account: run `wandb login` or set WANDB_API_KEY")
             mode = "offline"
-        run = wandb.init(project=project, config=config, mode=mode)
+        return wandb.init(project=project, config=config, mode=mode)
     except wandb.Error as error:
         fail(f"W&B: {error}")
-    finish_on_sigterm(run)
-    return run
 
 
-def finish_on_sigterm(run: wandb.Run) -> None:
-    """A stopped run keeps what it has logged, and then ends by the signal."""
-
-    def stop(signum: int, _: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_IGN)
-        run.finish(exit_code=128 + signum)
-        signal.signal(signum, signal.SIG_DFL)
-        signal.raise_signal(signum)
-
-    signal.signal(signal.SIGTERM, stop)
+def stop(signum: int, _: FrameType | None) -> None:
+    """An ordinary exit: W&B then keeps what was logged, which an immediate death would lose."""
+    signal.signal(signum, signal.SIG_IGN)  # a second signal must not interrupt that
+    sys.exit(128 + signum)
 
 
 def fail(message: str) -> NoReturn:
