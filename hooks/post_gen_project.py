@@ -51,7 +51,7 @@ POWERSHELL = {
 
 
 # cli: "neuro", "apolo" or "" if neither is on PATH; file: where the key belongs, as sh takes it;
-# key: one of KEY_STATES; netrc: file and machine of a key that wandb itself keeps, as sh takes them.
+# key: one of KEY_STATES; netrc: file and machine of a key that wandb itself keeps, likewise.
 State = namedtuple("State", "cli logged_in file key netrc")
 
 

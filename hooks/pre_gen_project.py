@@ -116,8 +116,8 @@ def problems(answers: "dict[str, object]") -> "list[str]":
         answer = str(answers[key])
         problem = check(answer)
         if problem:
-            shown = answer if len(answer) <= 40 else answer[:40] + "..."
-            found.append(f"{key} {shown!a}: {problem}")
+            shown = ascii(answer)
+            found.append(f"{key} {shown[:60]}{'...' * (len(shown) > 60)}: {problem}")
     return found
 
 
