@@ -5,13 +5,15 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate, repeat
+from operator import mul, truediv
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from hypertrain import UserError
-from hypertrain.space import Parameter, parse
+from hypertrain.space import Parameter, is_number, parse
 
 KEYS = (
     "program",
@@ -27,6 +29,8 @@ KEYS = (
     "description",
 )
 METHODS = ("grid", "random", "bayes")
+LARGEST = 10**9
+"""More trials or iterations than anybody waits for."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,14 @@ class Bands:
     """Hyperband: iterations at which a trial is compared, and how.
 
     eta: 1/eta of the trials pass each band.
-    strict: compare the value at the band itself, not the best one before.
+    strict: compare the value at the band itself, not the best one so far.
+    sign: of the metric.
     """
 
     iterations: tuple[int, ...]
     eta: float
     strict: bool
+    sign: int
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,8 @@ def load(path: Path, root: Path) -> Sweep:
     try:
         return _sweep(path, _mapping(path), root)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        line = " ".join(str(error).split())
+        raise UserError(f"{path}: {line}") from None
 
 
 def _sweep(path: Path, raw: dict[str, Any], root: Path) -> Sweep:
@@ -100,7 +107,7 @@ def _sweep(path: Path, raw: dict[str, Any], root: Path) -> Sweep:
         raise UserError(f"method: must be one of {', '.join(METHODS)}, not {method!r}")
     metric = _metric(raw.get("metric"))
     program = _program(raw.get("program"), root)
-    bands = _bands(raw.get("early_terminate"))
+    bands = _bands(raw.get("early_terminate"), metric.sign if metric else 1)
     if metric is None and (method == "bayes" or bands):
         reason = "method: bayes" if method == "bayes" else "early_terminate"
         raise UserError(f"metric: is needed by {reason}; add `metric: {{name: ..., goal: ...}}`")
@@ -130,31 +137,44 @@ def _sweep(path: Path, raw: dict[str, Any], root: Path) -> Sweep:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice instead of forgetting the first."""
+    """YAML as far as JSON goes, which W&B sends; a key given twice is not forgotten but refused."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise UserError(f"{key}: is given twice in the mapping at line {line}; keep one")
+        seen = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            line = key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
+                raise UserError(f"line {line}: this key is not text to YAML; quote it")
+            if key.value in seen:
+                raise UserError(f"line {line}: {key.value} is given twice; keep one")
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def refuse(self, node: yaml.Node) -> None:
+        line, kind = node.start_mark.line + 1, node.tag.rpartition(":")[2]
+        raise UserError(f"line {line}: this is a {kind} to YAML; quote it to make it text")
+
+
+for _kind in ("timestamp", "binary", "set", "omap", "pairs"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.refuse)
 
 
 def _mapping(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-        json.dumps(raw, sort_keys=True)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError("no such file; name the sweep file with --sweep FILE") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"is not valid YAML: {' '.join(str(error).split())}") from None
-    except (TypeError, ValueError, RecursionError):
-        raise UserError(
-            "holds a value that JSON has no form for (a date, say); quote it to make it text"
-        ) from None
+        raise UserError(f"cannot be read as UTF-8 text: {error}") from None
+    try:
+        raw = yaml.load(text, Loader=_Loader)
+        json.dumps(raw)  # neither endless nor with numbers too long to print
+    except UserError:
+        raise
+    except Exception as error:  # PyYAML lets many kinds through: KeyError for `!!bool x`
+        raise UserError(f"is not valid YAML: {error}") from None
     if not isinstance(raw, dict):
         raise UserError("must be a mapping with the keys program, method, metric and parameters")
     return raw
@@ -175,11 +195,15 @@ def _program(value: Any, root: Path) -> Path:
         # The platform mounts the project at /project: such a path means the same file here.
         parts = program.parts[2:] if program.parts[:2] == ("/", "project") else ()
         program = Path(*parts) if parts and not program.is_relative_to(root) else program
-    full = (root / program).resolve()
+    try:
+        full = (root / program).resolve()
+        exists = full.is_file()
+    except (OSError, ValueError):  # too long, say
+        exists = False
+    if not exists:
+        raise UserError(f"program: there is no file {value}; use a path relative to {root}")
     if not full.is_relative_to(root.resolve()):
         raise UserError(f"program: {value} is outside the project; use a path relative to {root}")
-    if not full.is_file():
-        raise UserError(f"program: there is no file {value}; use a path relative to {root}")
     return full.relative_to(root.resolve())
 
 
@@ -209,12 +233,16 @@ def _command(value: Any) -> tuple[Any, ...] | None:
 
 
 def _run_cap(value: Any) -> int | None:
-    if value is not None and (type(value) is not int or value < 1):
-        raise UserError(f"run_cap: must be a whole number of 1 or more, not {value!r}")
+    return None if value is None else _whole("run_cap", value)
+
+
+def _whole(key: str, value: Any, largest: int = LARGEST) -> int:
+    if type(value) is not int or not 1 <= value <= largest:
+        raise UserError(f"{key}: must be a whole number from 1 to {largest}, not {value!r}")
     return value
 
 
-def _bands(value: Any) -> Bands | None:
+def _bands(value: Any, sign: int) -> Bands | None:
     if value is None:
         return None
     if not isinstance(value, dict) or value.get("type") != "hyperband":
@@ -222,24 +250,25 @@ def _bands(value: Any) -> Bands | None:
     for key in value:
         if key not in ("type", "max_iter", "min_iter", "s", "eta", "strict"):
             raise UserError(f"early_terminate.{key}: is not supported; remove it")
-    for key in ("max_iter", "min_iter", "s"):
-        if key in value and (type(value[key]) is not int or value[key] < 1):
-            raise UserError(f"early_terminate.{key}: must be a whole number of 1 or more")
     eta, strict = value.get("eta", 3), value.get("strict", True)
-    if type(eta) not in (int, float) or not eta > 1:
+    if not is_number(eta) or eta <= 1:
         raise UserError(f"early_terminate.eta: must be a number greater than 1, not {eta!r}")
     if not isinstance(strict, bool):
         raise UserError(f"early_terminate.strict: must be true or false, not {strict!r}")
-    if "max_iter" in value and "s" in value:
-        found = [int(value["max_iter"] / eta**k) for k in range(1, value["s"] + 1)]
-    elif "min_iter" in value and "max_iter" not in value:
-        found = [int(value["min_iter"] * eta**k) for k in range(100)]
+    given = value.keys() & {"max_iter", "min_iter", "s"}
+    if given == {"max_iter", "s"}:
+        max_iter = _whole("early_terminate.max_iter", value["max_iter"])
+        s = _whole("early_terminate.s", value["s"], largest=100)
+        found = accumulate(repeat(eta, s - 1), truediv, initial=max_iter / eta)
+    elif given == {"min_iter"}:
+        min_iter = _whole("early_terminate.min_iter", value["min_iter"])
+        found = accumulate(repeat(eta, 99), mul, initial=min_iter)
     else:
         raise UserError("early_terminate: give either max_iter and s, or min_iter")
-    iterations = tuple(sorted({band for band in found if band >= 1}))
+    iterations = tuple(sorted({int(band) for band in found if 1 <= band <= LARGEST}))
     if not iterations:
         raise UserError("early_terminate: no band is left; raise max_iter or lower eta")
-    return Bands(iterations, eta, strict)
+    return Bands(iterations, eta, strict, sign)
 
 
 def _digest(raw: Mapping[str, Any], program: Path) -> str:
