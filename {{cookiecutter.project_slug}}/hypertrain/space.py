@@ -4,6 +4,7 @@ Meaning and bounds are those of W&B's own engine, the package `sweeps` 0.3.0 (`p
 """
 
 import math
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ def _is_name(name: str) -> bool:
 
 
 def _leaf(path: tuple[str, ...], config: Mapping[str, Any]) -> Parameter:
-    distribution = config.get("distribution", _implied(path, config))
+    distribution = config["distribution"] if "distribution" in config else _implied(path, config)
     read = DISTRIBUTIONS.get(distribution) if isinstance(distribution, str) else None
     if read is None:
         known = ", ".join(DISTRIBUTIONS)
@@ -132,8 +133,8 @@ def _weighted(path: tuple[str, ...], config: Mapping[str, Any]) -> Parameter:
     _only(config, {"values", "probabilities"}, path)
     values = _list(path, config, "values")
     weights = _list(path, config, "probabilities")
-    if not all(_is_number(weight) and weight >= 0 for weight in weights):
-        raise _error(path, "probabilities", "must be numbers of 0 or more")
+    if not all(is_number(weight) and 0 <= weight <= 1 for weight in weights):
+        raise _error(path, "probabilities", "must be numbers from 0 to 1")
     if len(weights) != len(values):
         raise _error(path, "probabilities", f"needs {len(values)} numbers, one for each value")
     if not math.isclose(sum(weights), 1, rel_tol=1e-5, abs_tol=1e-8):
@@ -148,6 +149,8 @@ def _int_uniform(path: tuple[str, ...], config: Mapping[str, Any]) -> Parameter:
     low, high = _bounds(path, config)
     if type(low) is not int or type(high) is not int:
         raise _error(path, "min, max", "must both be whole numbers for int_uniform")
+    if high - low > MANY:
+        raise _error(path, "min, max", "are too far apart for int_uniform; use uniform")
     return Parameter(path, values=range(low, high + 1))
 
 
@@ -191,7 +194,7 @@ def _quantised(read: "_Reader") -> "_Reader":
         rest = {key: value for key, value in config.items() if key != "q"}
         inverse = read(path, rest).quantile
         assert inverse is not None
-        return Parameter(path, quantile=lambda u: round(inverse(u) / q) * q)
+        return Parameter(path, quantile=_finite(path, lambda u: round(inverse(u) / q) * q))
 
     return read_quantised
 
@@ -199,8 +202,22 @@ def _quantised(read: "_Reader") -> "_Reader":
 def _q_uniform(path: tuple[str, ...], config: Mapping[str, Any]) -> Parameter:
     parameter = _quantised(_between(_uniform))(path, config)
     low, high, q = config["min"], config["max"], config.get("q", 1.0)
-    steps = [low + i * q for i in range(math.ceil((high - low) / q))]
-    return Parameter(path, quantile=parameter.quantile, steps=steps)
+    if (high - low) / q > MANY or low + q == low or high + q == high:
+        raise _error(path, "q", f"{q} is too small for min {low} and max {high}; raise it")
+    return Parameter(path, quantile=parameter.quantile, steps=Steps(low, high, q))
+
+
+class Steps(Sequence[Any]):
+    """From `low` in steps of `q` to below `high`, as `numpy.arange` computes them."""
+
+    def __init__(self, low: float, high: float, q: float) -> None:
+        self._low, self._step, self._count = low, low + q - low, math.ceil((high - low) / q)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._low + index * self._step
 
 
 def _uniform(low: float, high: float) -> Inverse:
@@ -270,17 +287,20 @@ DISTRIBUTIONS: dict[str, _Reader] = {
 
 def _finite(path: tuple[str, ...], inverse: Inverse) -> Inverse:
     try:
-        inverse(EDGE), inverse(1 - EDGE)
-    except OverflowError:
-        raise UserError(
-            f"{_key(path)}: the bounds are exponents of e here and overflow; for plain values "
-            "use log_uniform_values"
-        ) from None
-    return inverse
+        if all(math.isfinite(inverse(u)) for u in (EDGE, 1 - EDGE)):
+            return inverse
+    except (OverflowError, ValueError):
+        pass
+    raise UserError(
+        f"{_key(path)}: these numbers lead to values too large to compute; log_uniform and "
+        "log_normal take exponents of e, log_uniform_values takes plain values"
+    )
 
 
 EDGE = 1e-6
 """Quantiles are drawn from [EDGE, 1 - EDGE]: some distributions are infinite at 0 and 1."""
+MANY = 2**53
+"""Floats tell no more whole numbers apart."""
 
 
 def _bounds(path: tuple[str, ...], config: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -298,13 +318,14 @@ def _number(
         raise _error(path, key, "is missing")
     if isinstance(value, str):
         raise _error(path, key, f"{value!r} is text to YAML; write a number, such as 1.0e-4")
-    if not _is_number(value):
-        raise _error(path, key, f"{value!r} is not a finite number")
+    if not is_number(value):
+        raise _error(path, key, f"{value!r} is not a number that a float can hold")
     return value
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def is_number(value: Any) -> bool:
+    """Whether the value is a number, and finite as a float: YAML's integers have no bounds."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _list(path: tuple[str, ...], config: Mapping[str, Any], key: str) -> list[Any]:
