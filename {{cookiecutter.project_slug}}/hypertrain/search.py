@@ -5,6 +5,7 @@ are what the search works on, so that lists, dicts and equal values are choices 
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -88,27 +89,37 @@ class Bayes(Search):
 
         assert sweep.metric is not None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._id = sweep.id
         self._distributions = _distributions(sweep.space)
-        self._trials: dict[int, optuna.Trial] = {}
-        self._study = optuna.create_study(
-            sampler=optuna.samplers.GPSampler(seed=_seed(sweep.id, 0)),
-            direction=sweep.metric.goal,
-        )
+        self._numbers: dict[int, int] = {}  # optuna counts from 0, in the order of asking
+        self._study = optuna.create_study(direction=sweep.metric.goal)
 
     def ask(self, number: int) -> Point:
-        trial = self._trials[number] = self._study.ask(self._distributions)
+        import optuna
+
+        # Seeded by the trial's number: a resumed search would else draw its first points again.
+        self._study.sampler = optuna.samplers.GPSampler(seed=_seed(self._id, number))
+        trial = self._study.ask(self._distributions)
+        self._numbers[number] = trial.number
         return [trial.params[name] for name in self._distributions]
 
     def tell(self, number: int, value: float | None) -> None:
         import optuna
 
-        trial = self._trials.pop(number)
         failed = optuna.trial.TrialState.FAIL if value is None else None
-        self._study.tell(trial, value, state=failed)
+        self._study.tell(self._numbers[number], value, state=failed)
 
     def restore(self, number: int, point: Point) -> None:
-        self._study.enqueue_trial(dict(zip(self._distributions, point, strict=True)))
-        self.ask(number)
+        import optuna
+
+        self._numbers[number] = len(self._numbers)
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState.RUNNING,
+                params=dict(zip(self._distributions, point, strict=True)),
+                distributions=self._distributions,
+            )
+        )
 
 
 def _value(parameter: Parameter, coordinate: float) -> Any:
@@ -120,9 +131,10 @@ def _value(parameter: Parameter, coordinate: float) -> Any:
 
 def _distinct(values: Sequence[Any]) -> Sequence[int]:
     """Indices of the values that differ once sent: 1 and 1.0 are one point of a grid."""
-    if isinstance(values, range):
+    if not isinstance(values, list):
         return range(len(values))
-    sent = {repr(as_sent(value)): index for index, value in reversed(list(enumerate(values)))}
+    texts = [json.dumps(as_sent(value), sort_keys=True) for value in values]
+    sent = {text: index for index, text in reversed(list(enumerate(texts)))}
     return sorted(sent.values())
 
 
