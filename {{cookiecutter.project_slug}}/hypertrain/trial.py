@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
@@ -17,7 +18,7 @@ from typing import NoReturn
 
 from hypertrain import metrics
 
-OUTPUT, METRICS = "output.log", "metrics.jsonl"
+OUTPUT, METRICS, ERROR = "output.log", "metrics.jsonl", "error.txt"
 GRACE = 15.0
 """Seconds that a trial gets to end by itself after SIGTERM."""
 
@@ -57,7 +58,7 @@ def kill(process: BaseProcess) -> None:
         _kill_group(process.pid)
 
 
-def failure(exit_code: int, output: Path) -> str | None:
+def failure(exit_code: int, folder: Path) -> str | None:
     """Why a trial with this exit code failed, in one line; None if it did not."""
     if exit_code == 0:
         return None
@@ -65,14 +66,16 @@ def failure(exit_code: int, output: Path) -> str | None:
     if number in set(signal.Signals):
         name = signal.Signals(number).name
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    said = [line for line in last_lines(output, 50) if not line.startswith("wandb:")]
-    return f"exit status {exit_code}" + (f": {said[-1][:200]}" if said else "")
+    error = last_lines(folder / ERROR, 1)
+    output = [line for line in last_lines(folder / OUTPUT, 50) if not line.startswith("wandb:")]
+    said = error or output[-1:]
+    return f"exit status {exit_code}" + (f": {said[0][:200]}" if said else "")
 
 
-def last_lines(output: Path, count: int) -> list[str]:
-    """The last lines of a trial's output that are not empty."""
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines of a file that are not empty; none if there is no file."""
     try:
-        with output.open("rb") as file:
+        with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
@@ -90,7 +93,8 @@ def _main(launch: Launch) -> NoReturn:
     if launch.program:
         _reseed()
         metrics.record()
-        code = _run_program(*launch.program)
+        multiprocessing.set_start_method(None, force=True)
+        code = _run_program(launch.folder / ERROR, *launch.program)
     else:
         code = _run_command(launch.words)
     _exit(code)
@@ -130,8 +134,11 @@ def _reseed() -> None:
         sys.modules["numpy.random"].seed()
 
 
-def _run_program(program: str, *args: str) -> int:
-    """Run the program as `python program arg ...` would; return its exit status."""
+def _run_program(error: Path, program: str, *args: str) -> int:
+    """Run the program as `python program arg ...` would; return its exit status.
+
+    What it was that ended it, if it was an exception, goes to the file `error`.
+    """
     sys.argv = [program, *args]
     sys.path[0] = str(Path(program).absolute().parent)
     module = ModuleType("__main__")
@@ -141,8 +148,9 @@ def _run_program(program: str, *args: str) -> int:
         exec(compile(Path(program).read_bytes(), program, "exec"), module.__dict__)  # noqa: S102
     except SystemExit as end:
         return _status(end.code)
-    except BaseException:  # noqa: BLE001
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+    except BaseException as exception:  # noqa: BLE001
+        sys.excepthook(type(exception), exception, exception.__traceback__)
+        error.write_text("".join(traceback.format_exception_only(exception)))
         return 1
     return 0
 

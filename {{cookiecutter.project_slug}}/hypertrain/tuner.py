@@ -232,9 +232,10 @@ class Session:
     def _outcome(self, running: Running) -> Record:
         record, metrics = running.record, running.metrics
         seconds = round(time.monotonic() - running.since, 3)
-        output = self._journal.folder / record.folder / trial.OUTPUT
         bands = self._hyperband.values_at_bands(metrics.values) if self._hyperband else []
-        reason = trial.failure(running.process.exitcode or 0, output)
+        reason = trial.failure(
+            running.process.exitcode or 0, self._journal.folder / record.folder
+        )
         metric = self._sweep.metric
         if running.kill_at is not None:
             state, reason = STOPPED, None

@@ -52,6 +52,9 @@ def _check_key() -> None:
 
 
 def _remedy(error: Exception) -> str:
+    if hasattr(error, "errors"):  # pydantic's: its text would show the value, a key perhaps
+        wrong = error.errors()[0]
+        return f"WANDB_{str(wrong['loc'][0]).upper()}: {wrong['msg']}"
     server = os.environ.get("WANDB_BASE_URL", "W&B")
     cause = error.__cause__ or error
     answer = getattr(cause, "response", None)
