@@ -68,7 +68,7 @@ class User:
             "HOME": str(self.home),
             "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
-            "COLUMNS": "400",
+            "COLUMNS": "120",
             "NEURO_CLI_DISABLE_PYPI_VERSION_CHECK": "1",
         }
 
@@ -92,10 +92,14 @@ class User:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
             output, _ = process.communicate()
-            pytest.fail(f"{' '.join(command)} did not end in {timeout} s:\n{output}")
+            pytest.fail(f"{' '.join(command)} did not end in {timeout} s:\n{output}\n{self.logs()}")
         wrong = process.returncode == 0 if rc is None else process.returncode != rc
-        assert not wrong, f"{' '.join(command)} ended with {process.returncode}:\n{output}"
+        assert not wrong, f"{' '.join(command)}: {process.returncode}\n{output}\n{self.logs()}"
         return output
+
+    def logs(self) -> str:
+        jobs = self.platform.jobs.values()
+        return "\n".join(f"{job.request.get('command')}: {job.status}\n{job.text}" for job in jobs)
 
     def login(self) -> None:
         self.run("neuro", "config", "login-with-token", TOKEN, self.platform.url + API)
@@ -125,9 +129,7 @@ class User:
 
 
 @contextmanager
-def platform_user(
-    cache: pytest.Cache, client: str, project: Path, folder: Path
-) -> Iterator[User]:
+def platform_user(cache: pytest.Cache, client: str, project: Path, folder: Path) -> Iterator[User]:
     """A platform of its own and a user who is logged in to it."""
     if sandbox() is None:
         pytest.skip("no private mounts here: neither bubblewrap nor unshare may make them")
