@@ -15,6 +15,9 @@
     journal      results on disk: nothing is lost, nothing is run twice
     screen       what you see meanwhile
     leaderboard  what you see at the end
+    report       the same as an HTML file, with pictures
+    machine      GPUs and cores to share between the workers
+    runs         the W&B runs of the trials
 
 Apart from that sweep, and only when asked: `check` looks at everything before the platform is paid
 for; `wandb_sweep` is what the platform's jobs call.

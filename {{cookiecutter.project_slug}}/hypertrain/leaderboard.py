@@ -41,13 +41,12 @@ def show(
     """Print the leaderboard and, if a trial has a value, the command that repeats the best."""
     order = ranked(rows, metric)
     table = Table(title="Leaderboard", title_justify="left", title_style="bold", box=None)
-    names = list(dict.fromkeys(name for row in order for name in row.params))
-    varied = [name for name in names if len({repr(row.params.get(name)) for row in order}) > 1]
+    names = varied(order)
     table.add_column("#", justify="right")
     table.add_column("trial", justify="right")
     if metric:
         table.add_column(metric.name, justify="right")
-    for name in varied:
+    for name in names:
         table.add_column(name, overflow="fold")
     table.add_column("time", justify="right")
     table.add_column("state", overflow="fold")
@@ -56,7 +55,7 @@ def show(
             str(rank),
             row.name,
             *([number(row.value)] if metric else []),
-            *(number(row.params.get(name)) for name in varied),
+            *(number(row.params.get(name)) for name in names),
             "" if row.seconds is None else duration(row.seconds),
             row.state + (f": {row.note}" if row.note else ""),
             style="bold green" if rank == 1 and row.value is not None else None,
@@ -66,6 +65,12 @@ def show(
         console.print(f"and {len(order) - SHOWN} more")
     if order and order[0].value is not None:
         plain(console)(f"\nRepeat the best trial:\n  {repeat(order[0])}")
+
+
+def varied(rows: Sequence[Row]) -> list[str]:
+    """Names of the parameters that differ between the trials."""
+    names = dict.fromkeys(name for row in rows for name in row.params)
+    return [name for name in names if len({repr(row.params.get(name)) for row in rows}) > 1]
 
 
 def number(value: Any) -> str:

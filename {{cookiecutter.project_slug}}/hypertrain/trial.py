@@ -125,7 +125,7 @@ def _redirect(output: Path) -> None:
     os.close(nothing)
     os.close(log)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
+        stream.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)  # type: ignore[union-attr]
 
 
 def _reseed() -> None:

@@ -22,8 +22,9 @@ from hypertrain import UserError, machine, runs, trial, warm
 from hypertrain.command import command_line, python_program
 from hypertrain.hyperband import Hyperband
 from hypertrain.journal import COMPLETED, FAILED, STOPPED, Journal, Record
-from hypertrain.leaderboard import Row, plain, show
+from hypertrain.leaderboard import Row, plain, ranked, show
 from hypertrain.metrics import FILE, Reader
+from hypertrain.report import write_report
 from hypertrain.screen import Screen
 from hypertrain.search import new_search, params_at
 from hypertrain.sweep import Sweep
@@ -233,9 +234,7 @@ class Session:
         record, metrics = running.record, running.metrics
         seconds = round(time.monotonic() - running.since, 3)
         bands = self._hyperband.values_at_bands(metrics.values) if self._hyperband else []
-        reason = trial.failure(
-            running.process.exitcode or 0, self._journal.folder / record.folder
-        )
+        reason = trial.failure(running.process.exitcode or 0, self._journal.folder / record.folder)
         metric = self._sweep.metric
         if running.kill_at is not None:
             state, reason = STOPPED, None
@@ -301,10 +300,12 @@ def _conclude(
     """Print the leaderboard and what to do next."""
     say = plain(console)
 
+    program = sweep.program.as_posix()
+
     def repeat(row: Row) -> str:
         words = command_line(sweep, row.params, results / f"trials/{row.name}/args.json")
-        program = python_program(words, sweep)
-        return shlex.join(["python", *program] if program else words)
+        plain_program = python_program(words, sweep)
+        return shlex.join(["python", *plain_program] if plain_program else words)
 
     records = list(journal.records.values())
     rows = [
@@ -315,6 +316,11 @@ def _conclude(
     if rows:
         say("")
         show(console, rows, sweep.metric, repeat)
+        title = f"{sweep.name}: {sweep.method} search with {program}"
+        best = ranked(rows, sweep.metric)[0]
+        command = repeat(best) if best.value is not None else None
+        write_report(journal.folder / "report.html", title, rows, sweep.metric, command)
+        say(f"\nReport: {results / 'report.html'}")
     failed = [record for record in records if record.state == FAILED]
     if failed and len(failed) == len(rows):
         output = results / failed[-1].folder / trial.OUTPUT

@@ -20,7 +20,7 @@ PROGRAM = "HYPERTRAIN_PRELOAD"
 LAZY = {
     # What the packages put off until their first use, which is in every trial.
     "torch": ("torch._dynamo",),
-    "wandb": ("wandb.sdk.wandb_init", "wandb.apis.public", "requests", "yaml"),
+    "wandb": ("wandb.apis.public", "wandb.sdk.launch.inputs.internal", "requests"),
 }
 
 
