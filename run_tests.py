@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""All tests, with all that they need; arguments are pytest's:
+
+python3 run_tests.py
+python3 run_tests.py tests/test_answers.py -x
+"""
+
+import os
+import sys
+
+from try_it import PIP, ROOT, TEMPLATE, environment, run
+
+
+def main() -> None:
+    files = [ROOT / "tests" / "requirements.txt", ROOT / TEMPLATE / "requirements-dev.txt"]
+    folder = ROOT / ".cache" / "tests"
+    environment(folder, PIP, *(word for file in files for word in ("-r", file)))
+    # The official engine, to compare with; by its metadata it would want an older NumPy.
+    python = environment(folder, "--no-deps", "sweeps==0.3.0")
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # caches in the template would be baked along
+    os.chdir(ROOT)
+    run(python, "-m", "pytest", *sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""What README and the guide tell people to type is typed here, where nothing is set up."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, Bake, tree
+
+README = ROOT / "README.md"
+GUIDES = {language: ROOT / "docs" / f"guide.{language}.md" for language in ("en", "ru")}
+PAGES = [README, ROOT / "CONTRIBUTING.md", *GUIDES.values()]
+NAME = "Hyperparameter tuning test"
+# Why a block of commands may be left out; stands above it, unseen by readers.
+EXCUSES = ("needs the platform", "needs the network", "run by .ci/run", "for maintainers")
+BLOCK = re.compile(
+    r"(?:^<!-- (?P<excuse>.+) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code in a page; excuse: why nobody runs it here, or empty."""
+
+    language: str
+    text: str
+    excuse: str
+
+
+def blocks(page: str) -> list[Block]:
+    assert page.count("```") % 2 == 0
+    found = [
+        Block(match["language"], match["text"], match["excuse"] or "")
+        for match in BLOCK.finditer(page)
+    ]
+    assert 2 * len(found) == page.count("```"), "each block says its language"
+    return found
+
+
+def commands(page: str) -> list[str]:
+    """The blocks that can be run here."""
+    shells = [block for block in blocks(page) if block.language == "sh"]
+    assert {block.excuse for block in shells} <= {"", *EXCUSES}
+    return [block.text for block in shells if not block.excuse]
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A new user's: Python with pip, and what this machine needs to reach packages at all."""
+    home = tmp_path_factory.mktemp("home")
+    settings = Path.home() / ".config" / "pip" / "pip.conf"
+    if settings.is_file():
+        (home / ".config" / "pip").mkdir(parents=True)
+        shutil.copy(settings, home / ".config" / "pip")
+    cache = subprocess.run(
+        [sys.executable, "-m", "pip", "cache", "dir"], check=True, capture_output=True, text=True
+    )
+    reach = re.compile(r"(?i)PIP_.+|.+_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE")
+    return {
+        **{name: value for name, value in os.environ.items() if reach.fullmatch(name)},
+        "PIP_CACHE_DIR": cache.stdout.strip(),
+        "PATH": os.pathsep.join([str(Path(sys.base_exec_prefix, "bin")), "/usr/bin", "/bin"]),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+    }
+
+
+def sh(command: str, cwd: Path, environ: dict[str, str], timeout: int) -> str:
+    """What it prints, from a shell that ends with the first command that fails."""
+    shell = subprocess.Popen(
+        ["/bin/sh", "-e", "-c", command],
+        cwd=cwd,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = shell.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(shell.pid, 9)
+        output, _ = shell.communicate()
+        pytest.fail(f"{command} did not end in {timeout} s:\n{output}")
+    assert shell.returncode == 0, output
+    assert "Traceback" not in output
+    return output
+
+
+@pytest.fixture(scope="module")
+def tried(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]
+) -> tuple[str, Path]:
+    """What README's first command shows on a fresh clone, and the project that it leaves."""
+    clone = tmp_path_factory.mktemp("somewhere") / "a clone"
+    shutil.copytree(template, clone)
+    shutil.copy(ROOT / "try_it.py", clone)
+    output = sh(commands(README.read_text())[0], clone, environ, timeout=900)
+    return output, clone / "try-it" / "hyperparameter-tuning-test"
+
+
+def test_one_command_from_a_clone_to_a_leaderboard(tried: tuple[str, Path]) -> None:
+    output, project = tried
+    board = output.partition("Leaderboard")[2]
+    assert len(re.findall(r"^ *\d+ +\d+ +[\d.e-]+ .* completed *$", board, re.M)) == 12
+    assert "python modules/train.py --lr=" in board.partition("Repeat the best trial:")[2]
+    assert (project / "README.md").is_file()
+
+
+def test_readme_shows_what_the_command_prints(tried: tuple[str, Path]) -> None:
+    """Trials end in no fixed order and accuracy differs a little between machines."""
+    output, _ = tried
+    (shown,) = (block.text for block in blocks(README.read_text()) if block.language == "text")
+    for line in shown.splitlines():
+        words = re.sub(r"\d[\d.]*s?\b|sgd|adam|const|cosine", "#", line).split()
+        pattern = r"\s+".join(re.escape(word).replace(r"\#", r"[\w.]+") for word in words)
+        assert line.strip() == "..." or re.search(pattern, output), line
+
+
+def test_the_projects_readme(
+    tried: tuple[str, Path], bake: Bake, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Also lints, types and tests the project, under a name and a folder that nobody expects."""
+    baked = bake(
+        project_name="`Ёж` & \"co\" 'n' <b> #1: *", project_slug="x-1", code_directory="_k9"
+    )
+    project = tmp_path / "another place" / "x-1"
+    shutil.copytree(baked, project)
+    # The packages are there already, for pip to find.
+    (project / ".venv").symlink_to(tried[1] / ".venv")
+    shown = sh("".join(commands((project / "README.md").read_text())), project, environ, 900)
+    for evidence in ("best accuracy01/valid", "Leaderboard", "All checks passed", " passed in "):
+        assert evidence in shown
+
+
+def test_the_guide_on_one_machine(
+    tried: tuple[str, Path], bake: Bake, environ: dict[str, str], tmp_path: Path
+) -> None:
+    project = tmp_path / "hyperparameter-tuning-test"
+    shutil.copytree(bake(project_name=NAME), project)
+    for block in blocks(GUIDES["en"].read_text()):
+        name, _, content = block.text.removeprefix("# ").partition("\n")
+        if block.language == "python" or name == "config/svm.yaml":
+            assert not (project / name).exists()
+            (project / name).write_text(content)
+    environ = environ | {"PATH": f"{tried[1]}/.venv/bin{os.pathsep}{environ['PATH']}"}
+    shown = sh("".join(commands(GUIDES["en"].read_text())), project, environ, 600)
+    assert len(re.findall(r"^\[\d+/12\]", shown, re.M)) == 12
+    assert len(re.findall(r"^\[\d+/8\]", shown, re.M)) == 8
+
+
+def test_the_guide_shows_the_projects_files(project: Path) -> None:
+    shown = {
+        name: content
+        for block in blocks(GUIDES["en"].read_text())
+        if block.language == "yaml"
+        for name, _, content in [block.text.removeprefix("# ").partition("\n")]
+    }
+    name = "config/wandb-sweep.yaml"
+    assert yaml.safe_load(shown[name]) == yaml.safe_load((project / name).read_text())
+    (task,) = [
+        task
+        for task in yaml.safe_load((project / ".neuro/hypertrain.yml").read_text())["tasks"]
+        if task["id"].startswith("worker_")
+    ]
+    edit = yaml.safe_load(shown[".neuro/hypertrain.yml"])
+    assert edit["strategy"]["matrix"].keys() == task["strategy"]["matrix"].keys()
+
+
+def test_both_guides_show_the_same_code() -> None:
+    english, russian = (blocks(guide.read_text()) for guide in GUIDES.values())
+    assert english == russian
+
+
+def test_tests_are_run_by_readmes_command() -> None:
+    (block,) = (b for b in blocks(README.read_text()) if b.excuse == "run by .ci/run")
+    assert block.text.strip() in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text())
+    for link in links:
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", [*PAGES, None], ids=lambda page: page.name if page else "project")
+def test_files_named_exist(page: Path | None, project: Path) -> None:
+    """A file that a page names is one of the repository, of a project, or of the page itself."""
+    text = (page or project / "README.md").read_text()
+    suffixes = "py|ya?ml|toml|txt|md|svg"
+    named = set(re.findall(rf"`([\w./-]+\.(?:{suffixes})|[\w./-]+/|Dockerfile|\.\w+ignore)`", text))
+    made = {"results/", "try-it/", "wandb/", "data/"}
+    written = {block.text.removeprefix("# ").partition("\n")[0] for block in blocks(text)}
+    folders = (project, project / ".neuro", ROOT)
+    for name in named - made - written:
+        assert any((folder / name).exists() for folder in folders), name
+
+
+def test_the_projects_readme_names_every_file(project: Path) -> None:
+    """A newcomer wonders about no file but those that tools expect."""
+    text = (project / "README.md").read_text()
+    expected = {"README.md", "pyproject.toml", "requirements-dev.txt", ".neuro.toml"}
+    for path in tree(project):
+        folder = f"{path.partition('/')[0]}/"
+        known = path in expected or folder == ".github/"
+        assert known or f"`{path}`" in text or f"`{folder}`" in text, path
+
+
+def test_actions_are_pinned_and_the_same_everywhere(project: Path) -> None:
+    workflows = [*ROOT.glob(".github/workflows/*.yml"), *project.glob(".github/workflows/*.yml")]
+    uses = {use for path in workflows for use in re.findall(r"uses: (.+)", path.read_text())}
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use) for use in uses)
+    assert len({use.partition("@")[0] for use in uses}) == len(uses) == 2
+
+
+def test_the_repository_is_clean() -> None:
+    """Lint, format and types of hooks, tests and scripts; the project's own are checked above."""
+    for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
+        checked = subprocess.run(
+            [sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, timeout=300
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr
