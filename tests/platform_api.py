@@ -19,101 +19,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import json
 import re
-import shlex
 import shutil
 import signal
-import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import platform_bakes as bakes
 from aiohttp import WSCloseCode, web
-from platform_jobs import Job, Mount, execute, kill, send
-
-CLUSTER, ORG, PROJECT, USER = "default", "team", "research", "user"
-API = "/api/v1"
-FINISHED = ("succeeded", "failed", "cancelled")
-
-
-def _segment(value: Mapping[str, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-
-TOKEN = f"{_segment({'alg': 'HS256', 'typ': 'JWT'})}.{_segment({'identity': USER})}.c2lnbmF0dXJl"
-
-
-@dataclass
-class Fault:
-    """Answer `times` requests whose "METHOD /path" matches with a failure instead."""
-
-    match: str
-    action: int | str  # a status, "drop" (close the connection) or "silent" (never answer)
-    times: int = 1
-
-
-@dataclass
-class Image:
-    env: dict[str, str] = field(default_factory=dict)
-    context: frozenset[str] = frozenset()  # the files the build could see
-
-
-@dataclass
-class Platform:
-    """The state of the service; tests read and change it."""
-
-    storage: Path  # holds ORG/PROJECT/...
-    client: Path  # the virtual environment whose client runs in the executor's job
-    executor_path: Path | None = None  # packages of the executor's image that differ from it
-    presets: tuple[str, ...] = ("cpu-small", "gpu-small")
-    url: str = ""
-    jobs: dict[str, Job] = field(default_factory=dict)
-    secrets: dict[str, bytes] = field(default_factory=dict)
-    images: dict[str, Image] = field(default_factory=dict)  # "name:tag" in the project
-    tables: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    @property
-    def registry(self) -> str:
-        return f"{self.url.removeprefix('http://')}/{ORG}/{PROJECT}/"
-
-    @property
-    def files(self) -> Path:
-        return self.storage / ORG / PROJECT
-
-    def jobs_of(self, command: str) -> list[Job]:
-        return [job for job in self.jobs.values() if command in job.request.get("command", "")]
-
-    def crash(self, job: Job) -> None:
-        """As if the job's machine were lost."""
-        send(job, signal.SIGKILL)
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _error(status: int, text: str) -> web.Response:
-    return web.json_response({"error": text}, status=status)
-
-
-def _listing(request: web.Request, rows: list[Mapping[str, Any]]) -> web.Response:
-    body = "".join(json.dumps(row) + "\n" for row in rows)
-    return web.Response(text=body, content_type="application/x-ndjson")
-
+from platform_jobs import Job, kill, send
+from platform_launch import launch
+from platform_state import API, CLUSTER, ORG, PROJECT, TOKEN, USER, Platform, error, listing
 
 # ---- login
 
@@ -157,6 +78,10 @@ def _config(platform: Platform, authorized: bool) -> dict[str, Any]:
 # ---- jobs
 
 
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
 def _describe(platform: Platform, job: Job) -> dict[str, Any]:
     request = job.request
     container = {
@@ -192,110 +117,6 @@ def _describe(platform: Platform, job: Job) -> dict[str, Any]:
     return row | {key: request[key] for key in keys if key in request}
 
 
-def _folder(platform: Platform, uri: str) -> Path:
-    return platform.storage / uri.removeprefix(f"storage://{CLUSTER}/")
-
-
-def _mounts(platform: Platform, job: Job) -> list[Mount]:
-    mounts = []
-    for volume in job.request.get("volumes", ()):
-        folder = _folder(platform, volume["src_storage_uri"])
-        if not folder.exists():
-            folder.mkdir(parents=True)
-        kind = "ro" if volume["read_only"] else "rw"
-        mounts.append(Mount(kind, str(folder), volume["dst_path"]))
-    return sorted(mounts, key=lambda mount: mount.target)
-
-
-def _environment(platform: Platform, job: Job) -> dict[str, str]:
-    """Raises KeyError with what is missing: an image or a secret."""
-    reference = job.request["image"]
-    system = "/usr/local/bin:/usr/bin:/bin"
-    env = {"HOME": "/root", "LANG": "C.UTF-8", "NEURO_JOB_ID": job.id}
-    if reference.startswith(platform.registry):
-        image = platform.images.get(reference.removeprefix(platform.registry))
-        if image is None:
-            raise KeyError("ErrImagePull")
-        env |= {"PATH": f"{sys.prefix}/bin:{system}"} | image.env
-    elif reference.startswith("ghcr.io/neuro-inc/apolo-flow:"):
-        env["PATH"] = f"{platform.client}/bin:{system}"
-        if platform.executor_path:
-            env["PYTHONPATH"] = str(platform.executor_path)
-    else:
-        raise KeyError("ErrImagePull")
-    if job.request.get("pass_config"):
-        config = {
-            "token": TOKEN,
-            "cluster": CLUSTER,
-            "url": platform.url + API,
-            "org_name": ORG,
-            "project_name": PROJECT,
-        }
-        env["NEURO_PASSED_CONFIG"] = base64.b64encode(json.dumps(config).encode()).decode()
-    env |= job.request.get("env", {})
-    for name, uri in job.request.get("secret_env", {}).items():
-        secret = uri.removeprefix(f"secret://{CLUSTER}/{ORG}/{PROJECT}/")
-        if secret not in platform.secrets:
-            raise KeyError(f"Missing secret {secret}")
-        env[name] = platform.secrets[secret].decode()
-    return env
-
-
-def read_dockerfile(text: str) -> tuple[dict[str, str], list[str]]:
-    """The environment a Dockerfile leaves behind and the files it copies in."""
-    env, copied = {}, []
-    for line in text.replace("\\\n", " ").splitlines():
-        word, *rest = shlex.split(line, comments=True) or [""]
-        if word == "ENV":
-            env |= dict(pair.split("=", 1) for pair in rest)
-        elif word == "WORKDIR":
-            env["WORKDIR"] = rest[0]
-        elif word == "COPY":
-            copied += rest[:-1]
-    return env, copied
-
-
-def _build(platform: Platform, job: Job) -> None:
-    options = dict(
-        word.removeprefix("--").split("=", 1)
-        for word in shlex.split(job.request["command"])
-        if "=" in word
-    )
-    context = next(
-        Path(mount.source) for mount in _mounts(platform, job) if mount.target == options["context"]
-    )
-    dockerfile = context / Path(options["dockerfile"]).relative_to(options["context"])
-    env, copied = read_dockerfile(dockerfile.read_text()) if dockerfile.exists() else ({}, ["?"])
-    missing = [name for name in copied if not (context / name).exists()]
-    if missing:
-        job.write(f"error building image: no such file: {missing}\n".encode())
-        job.finish(1)
-        return
-    seen = {str(file.relative_to(context)) for file in context.rglob("*") if file.is_file()}
-    name = options["destination"].removeprefix(platform.registry)
-    platform.images[name] = Image(env, frozenset(seen))
-    job.write(b"Pushed image\n")
-    job.finish(0)
-
-
-async def _run(platform: Platform, job: Job) -> None:
-    await asyncio.sleep(0.1)  # clients see a pending job first
-    if job.cancelled:
-        job.finish(0)
-    elif job.request["image"].startswith("gcr.io/kaniko-project/executor:"):
-        _build(platform, job)
-    else:
-        try:
-            env = _environment(platform, job)
-        except KeyError as missing:
-            job.finish(1, str(missing.args[0]))
-        else:
-            mounts = _mounts(platform, job)
-            extra = [platform.executor_path] if platform.executor_path else []
-            pythons = [platform.client, *extra]
-            await execute(job, env=env, volumes=mounts, pythons=pythons)
-
-
 def _spawn(platform: Platform, work: Awaitable[None]) -> None:
     async def bounded() -> None:
         await work
@@ -308,32 +129,32 @@ def _spawn(platform: Platform, work: Awaitable[None]) -> None:
 async def _create_job(platform: Platform, request: web.Request) -> web.Response:
     payload = await request.json()
     if payload.get("preset_name") not in platform.presets:
-        return _error(400, f"Preset was not found: {payload.get('preset_name')!r}")
+        return error(400, f"Preset was not found: {payload.get('preset_name')!r}")
     job = Job(f"job-{uuid4()}", payload)
     platform.jobs[job.id] = job
-    _spawn(platform, _run(platform, job))
+    _spawn(platform, launch(platform, job))
     return web.json_response(_describe(platform, job), status=202)
 
 
 async def _list_jobs(platform: Platform, request: web.Request) -> web.Response:
     tags, statuses = set(request.query.getall("tag", [])), request.query.getall("status", [])
-    rows: list[Mapping[str, Any]] = [
+    rows = [
         _describe(platform, job)
         for job in platform.jobs.values()
         if tags <= set(job.request.get("tags", [])) and (not statuses or job.status in statuses)
     ]
-    return _listing(request, rows)
+    return listing(rows)
 
 
 async def _job(platform: Platform, request: web.Request) -> web.Response:
     job = platform.jobs.get(request.match_info["id"])
-    return web.json_response(_describe(platform, job)) if job else _error(404, "no such job")
+    return web.json_response(_describe(platform, job)) if job else error(404, "no such job")
 
 
 async def _kill_job(platform: Platform, request: web.Request) -> web.Response:
     job = platform.jobs.get(request.match_info["id"])
     if job is None:
-        return _error(404, "no such job")
+        return error(404, "no such job")
     if not job.done:
         _spawn(platform, kill(job))
     return web.Response(status=204)
@@ -352,12 +173,10 @@ async def _output(job: Job, start: int) -> AsyncIterator[bytes]:
             await changed.wait()
 
 
-async def _stream(
-    platform: Platform, request: web.Request, *, attach: bool
-) -> web.StreamResponse:
+async def _stream(platform: Platform, request: web.Request, *, attach: bool) -> web.StreamResponse:
     job = platform.jobs.get(request.match_info["id"])
     if job is None or (attach and job.done):
-        return _error(404, "no such running job")
+        return error(404, "no such running job")
     socket = web.WebSocketResponse(protocols=("v2.channels.neu.ro",))
     await socket.prepare(request)
 
@@ -397,18 +216,18 @@ def _status(path: Path, name: str) -> dict[str, Any]:
 async def _storage(platform: Platform, request: web.Request) -> web.StreamResponse:
     path = (platform.storage / request.match_info["path"]).resolve()
     if not path.is_relative_to(platform.storage.resolve()):
-        return _error(400, "outside of the storage")
+        return error(400, "outside of the storage")
     action = f"{request.method} {request.query.get('op')}"
     if action == "PUT MKDIRS":
         path.mkdir(parents=True, exist_ok=True)
         return web.Response(status=201)
     if action == "PUT CREATE":
         if not path.parent.is_dir():
-            return _error(404, "no such folder")
+            return error(404, "no such folder")
         path.write_bytes(await request.read())
         return web.Response(status=201)
     if not path.exists():
-        return _error(404, f"{path.name}: no such file or folder")
+        return error(404, f"{path.name}: no such file or folder")
     if action == "PATCH WRITE":
         found = re.match(r"bytes (\d+)-", request.headers["Content-Range"])
         with path.open("r+b") as file:
@@ -418,7 +237,7 @@ async def _storage(platform: Platform, request: web.Request) -> web.StreamRespon
     if action == "GET GETFILESTATUS":
         return web.json_response(_status(path, "/" + request.match_info["path"]))
     if action == "GET LISTSTATUS":
-        return _listing(request, [_status(child, child.name) for child in sorted(path.iterdir())])
+        return listing([_status(child, child.name) for child in sorted(path.iterdir())])
     if action == "GET OPEN":
         return web.FileResponse(path)
     if action == "DELETE DELETE":
@@ -440,105 +259,23 @@ async def _secrets(platform: Platform, request: web.Request) -> web.Response:
         )
     payload = await request.json()
     if not re.fullmatch(r"[a-zA-Z0-9._-]+", payload["key"]):
-        return _error(400, "invalid secret name")
+        return error(400, "invalid secret name")
     try:
         platform.secrets[payload["key"]] = base64.b64decode(payload["value"], validate=True)
     except binascii.Error:
-        return _error(400, "the value is not base64")
+        return error(400, "the value is not base64")
     return web.Response(status=201)
 
 
 async def _tags(platform: Platform, request: web.Request) -> web.Response:
     name = request.match_info["name"]
     tags = [image.split(":")[1] for image in platform.images if image.split(":")[0] == name]
-    return web.json_response({"tags": tags}) if tags else _error(404, "no such image")
+    return web.json_response({"tags": tags}) if tags else error(404, "no such image")
 
 
 async def _manifest(platform: Platform, request: web.Request) -> web.Response:
     known = f"{request.match_info['name']}:{request.match_info['tag']}" in platform.images
-    return web.json_response({"layers": [{"size": 1}]}) if known else _error(404, "no such tag")
-
-
-# ---- bakes
-
-PREFIX = {"bakes": "bake-", "live_jobs": "live-job-", "config_files": "config-file-"}
-UNIQUE = {
-    "projects": ("name", "cluster", "org_name", "project_name"),
-    "tasks": ("attempt_id", "yaml_id"),
-    "attempts": ("bake_id", "number"),
-    "bake_images": ("bake_id", "ref"),
-    "live_jobs": ("project_id", "yaml_id"),
-}
-
-
-def _table(platform: Platform, request: web.Request) -> dict[str, dict[str, Any]]:
-    return platform.tables.setdefault(request.match_info["table"], {})
-
-
-def _find(
-    table: Mapping[str, dict[str, Any]], keys: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    for row in table.values():
-        if all(str(row.get(key)) == str(value) for key, value in keys.items()):
-            yield row
-
-
-def _bake_row(platform: Platform, row: Mapping[str, Any]) -> dict[str, Any]:
-    attempts = _find(platform.tables.get("attempts", {}), {"bake_id": row["id"]})
-    return {**row, "last_attempt": max(attempts, key=lambda it: it["number"], default=None)}
-
-
-def _shown(platform: Platform, table: str, row: dict[str, Any]) -> dict[str, Any]:
-    return _bake_row(platform, row) if table == "bakes" else row
-
-
-async def _create(platform: Platform, request: web.Request) -> web.Response:
-    name, payload, table = request.match_info["table"], await request.json(), _table(platform, request)
-    unique = {key: payload[key] for key in UNIQUE.get(name, ())}
-    if unique and next(_find(table, unique), None):
-        return _error(409, f"already exists: {unique}")
-    row = {**payload, "id": f"{PREFIX.get(name, '')}{uuid4()}", "created_at": _now()}
-    row.setdefault("owner", USER)
-    table[row["id"]] = row
-    return web.json_response(_shown(platform, name, row), status=201)
-
-
-async def _rows(platform: Platform, request: web.Request) -> web.Response:
-    keys = {key: value for key, value in request.query.items() if key.endswith(("_id", "name"))}
-    name, table = request.match_info["table"], _table(platform, request)
-    return _listing(request, [_shown(platform, name, row) for row in _find(table, keys)])
-
-
-async def _one(platform: Platform, request: web.Request) -> web.Response:
-    name, key, table = request.match_info["table"], request.match_info["key"], _table(platform, request)
-    if key.startswith("by_"):
-        keys = {key: value for key, value in request.query.items() if key != "fetch_last_attempt"}
-        if keys.get("number") == "-1":
-            keys.pop("number")
-            rows = sorted(_find(table, keys), key=lambda row: -row["number"])
-        else:
-            rows = list(_find(table, keys))
-        row = rows[0] if rows else None
-    else:
-        row = table.get(key)
-    return web.json_response(_shown(platform, name, row)) if row else _error(404, "not found")
-
-
-async def _replace(platform: Platform, request: web.Request) -> web.Response:
-    name, payload, table = request.match_info["table"], await request.json(), _table(platform, request)
-    row = next(_find(table, {key: payload[key] for key in UNIQUE[name]}), None)
-    if row is None:
-        return await _create(platform, request)
-    row |= payload
-    return web.json_response(row)
-
-
-async def _patch(platform: Platform, request: web.Request) -> web.Response:
-    row = _table(platform, request).get(request.match_info["key"])
-    if row is None:
-        return _error(404, "not found")
-    row |= await request.json()
-    return web.json_response(row)
+    return web.json_response({"layers": [{"size": 1}]}) if known else error(404, "no such tag")
 
 
 # ---- the server
@@ -546,7 +283,7 @@ async def _patch(platform: Platform, request: web.Request) -> web.Response:
 
 def _unknown(platform: Platform, request: web.Request) -> web.Response:
     platform.unknown.append(f"{request.method} {request.path_qs}")
-    return _error(501, f"the stand-in does not know {request.method} {request.path_qs}")
+    return error(501, f"the stand-in does not know {request.method} {request.path_qs}")
 
 
 def _application(platform: Platform) -> web.Application:
@@ -570,7 +307,7 @@ def _application(platform: Platform) -> web.Application:
                 if fault.action == "silent":
                     await asyncio.sleep(3600)
                 if isinstance(fault.action, int):
-                    return _error(fault.action, "injected fault")
+                    return error(fault.action, "injected fault")
                 assert request.transport is not None
                 request.transport.close()
                 return web.Response()
@@ -580,13 +317,13 @@ def _application(platform: Platform) -> web.Application:
         if request.path == f"{API}/config":
             return web.json_response(_config(platform, authorized))
         if not authorized:
-            return _error(401, "Unauthorized")
+            return error(401, "Unauthorized")
         if request.match_info.http_exception is not None:
             return _unknown(platform, request)
         return await handler(request)
 
     application = web.Application(middlewares=[gate], client_max_size=2**28)
-    table = f"{API}/flow/{{table:projects|bakes|attempts|config_files|bake_images|tasks|live_jobs|cache_entries}}"
+    table = f"{API}/flow/{{table:{'|'.join(bakes.TABLES)}}}"
     repository = f"/v2/{ORG}/{PROJECT}/{{name}}"
     application.add_routes(
         [
@@ -602,11 +339,11 @@ def _application(platform: Platform) -> web.Application:
             web.post(f"{API}/secrets", bound(_secrets)),
             web.get(f"{repository}/tags/list", bound(_tags)),
             web.get(f"{repository}/manifests/{{tag}}", bound(_manifest)),
-            web.post(table, bound(_create)),
-            web.get(table, bound(_rows)),
-            web.put(f"{table}/replace", bound(_replace)),
-            web.get(f"{table}/{{key}}", bound(_one)),
-            web.patch(f"{table}/{{key}}", bound(_patch)),
+            web.post(table, bound(bakes.create)),
+            web.get(table, bound(bakes.rows)),
+            web.put(f"{table}/replace", bound(bakes.replace)),
+            web.get(f"{table}/{{key}}", bound(bakes.one)),
+            web.patch(f"{table}/{{key}}", bound(bakes.patch)),
         ]
     )
     return application

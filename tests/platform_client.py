@@ -6,7 +6,9 @@ package. They are made once and kept in pytest's cache.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from platform_api import API, TOKEN, Platform, read_dockerfile, serve
-from platform_api import Image as PlatformImage
+from platform_api import serve
 from platform_jobs import sandbox
+from platform_launch import read_dockerfile
+from platform_state import API, TOKEN, Image, Platform
 
 CLIENTS = {
     "neuro-flow": ("neuro-flow==24.12.1", "apolo-cli==26.9.0", "apolo-extras==26.8.0"),
@@ -84,18 +87,21 @@ class User:
             start_new_session=True,
         )
 
-    def run(self, *command: str, rc: int | None = 0, timeout: float = 120) -> str:
+    def finish(
+        self, process: subprocess.Popen[str], rc: int | None = 0, timeout: float = 300
+    ) -> str:
         """What the terminal shows; `rc` None accepts any exit status but 0."""
-        process = self.start(*command)
         try:
             output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            output, _ = process.communicate()
-            pytest.fail(f"{' '.join(command)} did not end in {timeout} s:\n{output}\n{self.logs()}")
+            os.killpg(process.pid, signal.SIGKILL)
+            output = f"{process.communicate()[0]}\nstopped after {timeout} s"
         wrong = process.returncode == 0 if rc is None else process.returncode != rc
-        assert not wrong, f"{' '.join(command)}: {process.returncode}\n{output}\n{self.logs()}"
+        assert not wrong, f"{process.args!r}: {process.returncode}\n{output}\n{self.logs()}"
         return output
+
+    def run(self, *command: str, rc: int | None = 0) -> str:
+        return self.finish(self.start(*command), rc)
 
     def logs(self) -> str:
         jobs = self.platform.jobs.values()
@@ -108,23 +114,17 @@ class User:
         (self.home / "wandb-token.txt").write_text(value)
         self.run("neuro", "secret", "add", name, "@~/wandb-token.txt")
 
-    def bake(self, *arguments: str, rc: int | None = 0, timeout: float = 120) -> str:
-        return self.run("neuro-flow", "bake", "hypertrain", *arguments, rc=rc, timeout=timeout)
+    def bake(self, *arguments: str, rc: int | None = 0) -> str:
+        return self.run("neuro-flow", "bake", "hypertrain", *arguments, rc=rc)
 
     def image(self) -> str:
         """Put the project's image into the registry, as an earlier build has; its name:tag."""
-        tag = self.run(
-            str(self.bin / "python"),
-            "-c",
-            "import hashlib, pathlib\n"
-            "h = hashlib.sha256()\n"
-            "for name in ('Dockerfile', 'requirements.txt'):\n"
-            "    h.update(name.encode() + pathlib.Path(name).read_bytes())\n"
-            "print(h.hexdigest())",
-        ).strip()
-        name = f"{self.project.name.replace('-', '_')}:{tag}"
+        digest = hashlib.sha256()
+        for file in ("Dockerfile", "requirements.txt"):
+            digest.update(file.encode() + (self.project / file).read_bytes())
+        name = f"{self.project.name.replace('-', '_')}:{digest.hexdigest()}"
         environ, _ = read_dockerfile((self.project / "Dockerfile").read_text())
-        self.platform.images[name] = PlatformImage(environ)
+        self.platform.images[name] = Image(environ)
         return name
 
 

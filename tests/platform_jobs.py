@@ -76,7 +76,7 @@ def _system(pythons: Sequence[Path]) -> Iterator[Mount]:
     hidden = {"proc", "dev", "sys", "tmp", "root", "project"}
     for entry in sorted(Path("/").iterdir()):
         if entry.is_symlink():
-            yield Mount("symlink", os.readlink(entry), str(entry))
+            yield Mount("symlink", str(entry.readlink()), str(entry))
         elif entry.is_dir() and entry.name not in hidden:
             yield Mount("ro", str(entry), str(entry))
     yield Mount("proc", "", "/proc")
@@ -98,13 +98,13 @@ def _bwrap(mounts: Sequence[Mount], workdir: str, argv: Sequence[str]) -> list[s
 def _unshare(mounts: Sequence[Mount], workdir: str, argv: Sequence[str]) -> list[str]:
     lines = ["set -e", "root=$(mktemp -d)", "mount -t tmpfs tmpfs $root"]
     for kind, source, target in mounts:
-        src, dst = shlex.quote(source), f"$root{shlex.quote(target)}"
+        src, dst = shlex.quote(source or target), f"$root{shlex.quote(target)}"
         if kind == "symlink":
             lines.append(f"ln -s {src} {dst}")
         elif kind in ("tmpfs", "proc"):
             lines.append(f"mkdir -p {dst} && mount -t {kind} {kind} {dst}")
         else:
-            lines.append(f"mkdir -p {dst} && mount --rbind {src or '/dev'} {dst}")
+            lines.append(f"mkdir -p {dst} && mount --rbind {src} {dst}")
     enter = f'cd {shlex.quote(workdir)} && exec "$@"'
     lines += [
         f"mkdir -p $root{shlex.quote(workdir)}",
