@@ -1,0 +1,469 @@
+"""`python -m hypertrain check`: each finds what it is there for, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Bake
+from hypertrain import check_platform, check_program
+from hypertrain.check import check_sweep
+from hypertrain.probe import Finding
+from hypertrain.sweep import Sweep, load
+from platform_client import CLIENTS, KEY, User, platform_user
+from platform_client import environment as client_environment
+from platform_state import Fault
+
+PARSER = """\
+import argparse, json, math, os, pathlib, sys, time
+parser = argparse.ArgumentParser(allow_abbrev=False)
+parser.add_argument("--lr", type=float, required=True)
+parser.add_argument("--optimizer", choices=("sgd", "adam"))
+parser.add_argument("--depth", type=int)
+parser.add_argument("--nesterov", type=bool)
+parser.add_argument("--layers", type=json.loads)
+args = parser.parse_args()
+pathlib.Path(__file__).with_name("trained").touch()
+"""
+LOG = """\
+import wandb
+run = wandb.init()
+run.log({"loss": 1.0})
+"""
+SPACE = {"lr": {"values": [0.1, 0.01]}}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "project/modules").mkdir(parents=True)
+    return tmp_path / "project"
+
+
+def write(root: Path, program: str = PARSER + LOG, **keys: Any) -> Sweep:
+    (root / "modules/train.py").write_text(program)
+    whole = {
+        "program": "modules/train.py",
+        "method": "grid",
+        "metric": {"name": "loss"},
+        "parameters": SPACE,
+        **keys,
+    }
+    (root / "sweep.yaml").write_text(yaml.safe_dump(whole))
+    return load(root / "sweep.yaml", root)
+
+
+def files(root: Path) -> set[str]:
+    names = {str(path.relative_to(root)) for path in root.rglob("*")}
+    return {name for name in names if "__pycache__" not in name}
+
+
+def run(root: Path, environ: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hypertrain", *arguments, "check"],
+        cwd=root,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 60
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < end, f"{path.name} did not come"
+        time.sleep(0.05)
+
+
+def assert_gone(pid: int) -> None:
+    end = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < end, "the program still runs"
+        time.sleep(0.05)
+
+
+def assert_finding(finding: Finding, status: str, *texts: str) -> None:
+    assert finding.status == status, finding.text
+    assert "\n" not in finding.text
+    for text in texts:
+        assert text in finding.text
+
+
+# ---- the sweep file
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"parameters": {"lr": {"min": 0, "max": 0.5}}, "method": "random"}, "parameters.lr: W&B"),
+        ({"parameters": {"lr": {"values": [float("nan")]}}}, "no .nan"),
+        ({"method": "random"}, "run_cap: method random never ends"),
+        ({"command": ["python", "${program}", "${argz}"]}, "${argz}"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_the_server_would_refuse(root: Path, keys: dict[str, Any], text: str) -> None:
+    assert_finding(check_sweep(write(root, **keys)), "problem", "sweep.yaml", text)
+
+
+@pytest.mark.parametrize(
+    ("keys", "trials"),
+    [({}, 2), ({"run_cap": 1}, 1), ({"method": "random", "run_cap": 7}, 7)],
+    ids=["grid", "capped grid", "random"],
+)
+def test_how_many_trials(root: Path, keys: dict[str, Any], trials: int) -> None:
+    assert_finding(check_sweep(write(root, **keys)), "ok", f"{trials} trials")
+
+
+# ---- the program's options
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "name": ({"lrr": {"value": 1}}, "has no option --lrr (did you mean --lr?)"),
+    "choice": ({"optimizer": {"values": ["sgd", "adamw"]}}, "argument --optimizer"),
+    "type": ({"lr": {"values": [0.1, "fast"]}}, "argument --lr: invalid float value: 'fast'"),
+    "middle": ({"depth": {"values": [1, 2.5, 3]}}, "'2.5'"),
+    "distribution": ({"depth": {"min": 1.0, "max": 2.0}}, "argument --depth"),
+    "rare": (
+        {"optimizer": {"values": ["sgd", "adamw"], "probabilities": [0.97, 0.03]}},
+        "'adamw'",
+    ),
+    "boolean": ({"nesterov": {"values": [True, False]}}, "--nesterov=False arrives as True"),
+    "list": ({"layers": {"values": [[1, 2], ["a"]]}}, "argument --layers"),
+}
+
+
+@pytest.mark.parametrize(("parameters", "text"), REFUSED.values(), ids=REFUSED)
+def test_refused_parameters(root: Path, parameters: dict[str, Any], text: str) -> None:
+    sweep = write(root, parameters=SPACE | parameters, method="random", run_cap=1)
+    before = files(root)
+    assert_finding(check_program.check_options(sweep, root), "problem", "modules/train.py", text)
+    assert files(root) == before
+
+
+def test_every_wrong_parameter_is_named(root: Path) -> None:
+    parameters = {**SPACE, "depth": {"values": [1, "a"]}, "width": {"value": 1}}
+    finding = check_program.check_options(write(root, parameters=parameters), root)
+    assert_finding(finding, "problem", "--depth", "--width")
+
+
+def test_a_missing_required_option(root: Path) -> None:
+    sweep = write(root, parameters={"depth": {"value": 1}})
+    assert_finding(check_program.check_options(sweep, root), "problem", "required: --lr")
+
+
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "values": {"optimizer": {"values": ["sgd", "adam"]}, "depth": {"values": [1, 2]}},
+    "ranges": {"depth": {"min": 1, "max": 10**9}, "lr": {"min": 0.1, "max": 0.2}},
+    "true alone": {"nesterov": {"value": True}},
+}
+
+
+@pytest.mark.parametrize("parameters", ACCEPTED.values(), ids=ACCEPTED)
+def test_accepted_parameters(root: Path, parameters: dict[str, Any]) -> None:
+    sweep = write(root, parameters=SPACE | parameters, method="random", run_cap=1)
+    assert_finding(check_program.check_options(sweep, root), "ok")
+    assert not (root / "modules/trained").exists()
+
+
+def test_a_parser_in_a_sibling_module_behind_a_launcher(root: Path) -> None:
+    launcher = """
+import argparse, runpy, sys
+parser = argparse.ArgumentParser()
+parser.add_argument("--processes", type=int)
+parser.add_argument("rest", nargs=argparse.REMAINDER)
+sys.argv = parser.parse_args().rest
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    (root / "launch.py").write_text(launcher)
+    (root / "modules/options.py").write_text(PARSER)
+    words = ["${interpreter}", "launch.py", "--processes=1", "${program}", "${args}"]
+    program = "import pathlib, sys\nsys.path[0] = 'modules'\nimport options\n"
+    sweep = write(root, program, command=words)
+    assert_finding(check_program.check_options(sweep, root), "ok")
+    sweep = write(root, program, command=words, parameters={"lr": {"value": "fast"}})
+    assert_finding(check_program.check_options(sweep, root), "problem", "'fast'")
+
+
+NOT_CHECKED = {
+    "no argparse": (
+        "import pathlib\npathlib.Path(__file__).with_name('trained').touch()\n",
+        {},
+        "",
+    ),
+    "known args": (
+        PARSER.replace("parse_args", "parse_known_args"),
+        {"width": {"value": 1}},
+        "--width",
+    ),
+    "crash": ("import argparse, nothing_of_this_name\n", {}, "nothing_of_this_name"),
+    "no parser": ("import argparse\n", {}, ""),
+}
+
+
+@pytest.mark.parametrize(("program", "parameters", "text"), NOT_CHECKED.values(), ids=NOT_CHECKED)
+def test_options_that_cannot_be_checked(
+    root: Path, program: str, parameters: dict[str, Any], text: str
+) -> None:
+    sweep = write(root, program, parameters=SPACE | parameters)
+    assert_finding(check_program.check_options(sweep, root), "unknown", text)
+    assert not (root / "modules/trained").exists()
+
+
+def test_a_program_that_never_reads_its_options(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_program, "PARSE", 3.0)
+    pid = "pathlib.Path(__file__).with_name('pid').write_text(str(os.getpid()))\n"
+    slow = PARSER.replace("parser =", f"{pid}time.sleep(300)\nparser =")
+    assert_finding(check_program.check_options(write(root, slow), root), "unknown", "in time")
+    assert_gone(int((root / "modules/pid").read_text()))
+
+
+# ---- the metric
+
+WITHOUT_METRIC = {
+    "other name": (LOG.replace("loss", "cost"), "loss was never logged; the program logged cost"),
+    "not a number": (LOG.replace("1.0", "math.nan"), "loss was never a finite number"),
+    "nothing": ("", "the program logged nothing"),
+    "crash": ("raise RuntimeError('no such device')\n" + LOG, "no such device"),
+    "killed": ("os.kill(os.getpid(), 9)\n", "SIGKILL"),
+}
+
+
+@pytest.mark.parametrize(("end", "text"), WITHOUT_METRIC.values(), ids=WITHOUT_METRIC)
+def test_the_metric_is_not_logged(root: Path, end: str, text: str) -> None:
+    sweep = write(root, PARSER + end)
+    before = files(root)
+    assert_finding(check_program.check_metric(sweep, root), "problem", text)
+    assert files(root) == before | {"modules/trained"}
+
+
+def test_the_trial_is_stopped_at_the_first_value(root: Path) -> None:
+    more = (
+        "pathlib.Path(__file__).with_name('pid').write_text(str(os.getpid()))\n"
+        "pathlib.Path('model.pt').touch(), pathlib.Path('results/model.pt').touch()\n"
+        "pathlib.Path('data/fetched').touch()\n"
+        "assert wandb.config.lr == args.lr == 0.1\n"
+        "time.sleep(300)\n"
+    )
+    head, tail = LOG.rsplit("run.log", 1)
+    sweep = write(root, PARSER + head + more.replace("time.sleep", f"run.log{tail}time.sleep"))
+    before = files(root)
+    assert_finding(check_program.check_metric(sweep, root), "ok", "loss", "1")
+    assert_gone(int((root / "modules/pid").read_text()))
+    fetched = {"data", "data/fetched"}
+    assert files(root) == before | fetched | {"modules/trained", "modules/pid"}
+
+
+def test_a_metric_that_does_not_come_in_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_program, "TRIAL", 15.0)
+    sweep = write(root, PARSER + LOG.replace("loss", "cost") + "time.sleep(300)\n")
+    assert_finding(check_program.check_metric(sweep, root), "unknown", "loss", "cost")
+
+
+def test_ctrl_c_skips_the_trial(root: Path) -> None:
+    end = "pathlib.Path(__file__).with_name('pid').write_text(str(os.getpid()))\ntime.sleep(300)\n"
+    write(root, PARSER + end)
+    environ = {**os.environ, "PATH": "/usr/bin:/bin", "PYTHONPATH": package(), "HOME": str(root)}
+    process = run(root, environ, "--sweep", "sweep.yaml")
+    wait_for(root / "modules/pid")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "loss: the trial was skipped" in output
+    assert "flows: there is no neuro-flow" in output
+    assert_gone(int((root / "modules/pid").read_text()))
+
+
+def package() -> str:
+    return str(Path(check_program.__file__).parents[1])
+
+
+# ---- the platform
+
+
+@pytest.fixture(scope="module", params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> Path:
+    """The commands of a client version."""
+    return client_environment(request.config.cache, request.param) / "bin"
+
+
+@pytest.fixture(scope="module", params=CLIENTS)
+def user(
+    request: pytest.FixtureRequest, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[User]:
+    folder = tmp_path_factory.mktemp(request.param)
+    shutil.copytree(project, folder / project.name)
+    with platform_user(
+        request.config.cache, request.param, folder / project.name, folder
+    ) as someone:
+        someone.add_secret()
+        yield someone
+
+
+@pytest.fixture
+def at_home(user: User, monkeypatch: pytest.MonkeyPatch) -> User:
+    for name, value in user.environ().items():
+        monkeypatch.setenv(name, value)
+    return user
+
+
+def findings(project: Path) -> list[tuple[str, str]]:
+    return [(f.status, f.text) for f in check_platform.check_platform(project)]
+
+
+BROKEN = [
+    ("hypertrain", "needs: [upload]", "needs: [uplaod]", "uplaod"),
+    ("hypertrain", "outputs.sweep", "output.sweep", "no attribute 'output'"),
+    ("hypertrain", "strategy:\n      matrix", "strategies:\n      matrix", "strategies"),
+    ("hypertrain", "ws:.neuro/upload", "ws:.neuro/uplaod", "uplaod does not exist"),
+    ("live", "images.myimage.ref", "images.mine.ref", "No attribute mine"),
+    ("live", "kind: live", "kind: lives", "lives"),
+]
+
+
+@pytest.mark.doors
+def test_flows(bake: Bake, client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{client}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    project = bake(project_name="Flow check")
+    before = files(project)
+    assert_finding(check_platform.check_flows(project), "ok")
+    for name, old, new, text in BROKEN:
+        flow = project / f".neuro/{name}.yml"
+        whole = flow.read_text()
+        assert old in whole
+        flow.write_text(whole.replace(old, new))
+        assert_finding(check_platform.check_flows(project), "problem", f".neuro/{name}.yml", text)
+        flow.write_text(whole)
+    assert files(project) == before
+
+
+def test_a_client_that_is_no_such_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "neuro-flow"
+    fake.write_text("#!/bin/sh\necho version 19\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert_finding(check_platform.check_flows(tmp_path), "unknown", "version 19")
+
+
+@pytest.mark.doors
+def test_a_fresh_project_passes(user: User) -> None:
+    before = files(user.project)
+    process = run(user.project, user.environ())
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    *lines, empty, total = output.splitlines()
+    assert (len(lines), empty, total) == (8, "", "8 ok, 0 problem, 0 unknown"), output
+    assert "12 trials" in lines[0]
+    assert "accuracy01/valid" in lines[2]
+    assert files(user.project) == before
+    assert KEY not in output
+
+
+@pytest.mark.doors
+def test_secret_and_preset(at_home: User) -> None:
+    flow = at_home.project / ".neuro/hypertrain.yml"
+    whole = flow.read_text()
+    try:
+        for secret, preset, expected in [
+            ("wandb-token", "", ["ok", "ok", "ok"]),
+            ("wandb-token", "gpu-small", ["ok", "ok", "ok"]),
+            ("wandb", "gpu-smal", ["ok", "problem", "problem"]),
+        ]:
+            params = {"token_secret_name": {"default": secret}, "preset": {"default": preset}}
+            flow.write_text(yaml.safe_dump({"params": params}))
+            found = findings(at_home.project)
+            assert [status for status, _ in found] == expected, found
+            assert secret in found[1][1]
+            assert (preset or "cpu-small") in found[2][1]
+        assert "neuro secret add wandb @~/wandb-token.txt" in found[1][1]
+        assert "cpu-small, gpu-small" in found[2][1]
+    finally:
+        flow.write_text(whole)
+
+
+@pytest.mark.doors
+@pytest.mark.parametrize(
+    ("action", "status", "text"),
+    [(401, "problem", "refuses the login"), (500, "unknown", ""), ("drop", "unknown", "")],
+)
+def test_a_platform_in_trouble(at_home: User, action: int | str, status: str, text: str) -> None:
+    at_home.platform.faults.append(Fault("GET .*", action, times=1000))
+    try:
+        ((found, said),) = findings(at_home.project)
+    finally:
+        at_home.platform.faults.clear()
+    assert found == status, said
+    assert text in said
+
+
+@pytest.mark.doors
+def test_a_silent_platform(at_home: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_platform, "ANSWER", 4.0)
+    at_home.platform.faults.append(Fault("GET .*", "silent", times=1000))
+    try:
+        ((status, said),) = findings(at_home.project)
+    finally:
+        at_home.platform.faults.clear()
+    assert status == "unknown"
+    assert "no answer in time" in said
+
+
+@pytest.mark.doors
+def test_nobody_is_logged_in(
+    at_home: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ((status, said),) = findings(at_home.project)
+    assert (status, "`neuro login`" in said) == ("unknown", True)
+    assert not files(tmp_path), "no client was to be called"
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "said"),
+    [
+        (KEY, "ok", ""),
+        (KEY + "\n", "problem", "printf %s"),
+        (" " + KEY, "problem", "printf %s"),
+        ("", "problem", "is empty"),
+        (None, "unknown", "No such file"),
+    ],
+)
+def test_the_key_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, status: str, said: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_SECRET_FILE", "key.txt")
+    if text is not None:
+        (tmp_path / "key.txt").write_text(text)
+    finding = check_platform.check_key_file()
+    assert_finding(finding, status, "key.txt", said)
+    assert KEY not in finding.text
+
+
+# ---- the whole command
+
+
+def test_a_problem_gives_exit_status_1_and_the_other_checks_go_on(root: Path) -> None:
+    write(root)
+    (root / "sweep.yaml").write_text("method: grid\n")
+    environ = {**os.environ, "PATH": "/usr/bin:/bin", "PYTHONPATH": package(), "HOME": str(root)}
+    process = run(root, environ, "--sweep", "sweep.yaml")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert "sweep.yaml: program: is missing" in output
+    assert "flows: there is no neuro-flow" in output
+    assert "0 ok, 1 problem, 3 unknown" in output
