@@ -27,11 +27,13 @@ pre_gen = hook("pre_gen_project")
 EXPECTED = set(
     """
     .dockerignore
+    .github/dependabot.yml
+    .github/workflows/checks.yml
     .gitignore
-    .neuro.toml
     .neuro/hypertrain.yml
     .neuro/live.yml
     .neuro/project.yml
+    .neuro/upload.yml
     .neuroignore
     Dockerfile
     README.md
@@ -39,18 +41,27 @@ EXPECTED = set(
     hypertrain/__init__.py
     hypertrain/__main__.py
     hypertrain/check.py
+    hypertrain/check_platform.py
+    hypertrain/check_program.py
     hypertrain/command.py
     hypertrain/hyperband.py
+    hypertrain/inject/sitecustomize.py
     hypertrain/journal.py
     hypertrain/leaderboard.py
+    hypertrain/machine.py
     hypertrain/metrics.py
+    hypertrain/probe.py
+    hypertrain/report.py
+    hypertrain/runs.py
     hypertrain/screen.py
     hypertrain/search.py
     hypertrain/space.py
     hypertrain/sweep.py
     hypertrain/trial.py
     hypertrain/tuner.py
+    hypertrain/wandb_server.py
     hypertrain/wandb_sweep.py
+    hypertrain/wandb_worker.py
     hypertrain/warm.py
     modules/data.py
     modules/model.py
@@ -58,6 +69,9 @@ EXPECTED = set(
     pyproject.toml
     requirements-dev.txt
     requirements.txt
+    tests/conftest.py
+    tests/test_data.py
+    tests/test_train.py
     """.split()
 )
 
@@ -72,9 +86,11 @@ SLUGS = {
     "X": "project-x",
     "3D Net": "project-3d-net",
     "2024-01-01": "project-2024-01-01",
-    "CON": "project-con",
-    "lpt1": "project-lpt1",
     "COM port": "com-port",
+    **{
+        device.upper(): f"project-{device}"
+        for device in "con prn aux nul com0 com1 com9 lpt0 lpt1 lpt9".split()
+    },
     "What's new?!": "what-s-new",
     "../../etc/passwd": "etc-passwd",
     "one two three four five six seven": "one-two-three-four-five-six",
