@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,13 @@ def command_line(sweep: Sweep, params: Mapping[str, Any], args_json_file: Path) 
         else:
             words.append(part)
     return words
+
+
+def repeat(sweep: Sweep, params: Mapping[str, Any], args_json_file: Path) -> str:
+    """The command that runs the trial again, ready to paste."""
+    words = command_line(sweep, params, args_json_file)
+    program = python_program(words, sweep)
+    return shlex.join(["python", *program] if program else words)
 
 
 def python_program(words: list[str], sweep: Sweep) -> list[str] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hypertrain.sweep import Metric
 
@@ -42,29 +43,34 @@ def show(
     order = ranked(rows, metric)
     table = Table(title="Leaderboard", title_justify="left", title_style="bold", box=None)
     names = varied(order)
-    table.add_column("#", justify="right")
-    table.add_column("trial", justify="right")
-    if metric:
-        table.add_column(metric.name, justify="right")
-    for name in names:
-        table.add_column(name, overflow="fold")
-    table.add_column("time", justify="right")
-    table.add_column("state", overflow="fold")
+    for heading in ("#", *headings(metric, names)):
+        text = heading in names or heading == "state"
+        table.add_column(Text(heading), justify="left" if text else "right", overflow="fold")
     for rank, row in enumerate(order[:SHOWN], start=1):
+        style = "bold green" if rank == 1 and row.value is not None else None
         table.add_row(
-            str(rank),
-            row.name,
-            *([number(row.value)] if metric else []),
-            *(number(row.params.get(name)) for name in names),
-            "" if row.seconds is None else duration(row.seconds),
-            row.state + (f": {row.note}" if row.note else ""),
-            style="bold green" if rank == 1 and row.value is not None else None,
+            *(Text(cell) for cell in (str(rank), *cells(row, metric, names))), style=style
         )
     console.print(table)
     if len(order) > SHOWN:
         console.print(f"and {len(order) - SHOWN} more")
     if order and order[0].value is not None:
         plain(console)(f"\nRepeat the best trial:\n  {repeat(order[0])}")
+
+
+def headings(metric: Metric | None, names: Sequence[str]) -> list[str]:
+    return ["trial", *([metric.name] if metric else []), *names, "time", "state"]
+
+
+def cells(row: Row, metric: Metric | None, names: Sequence[str]) -> list[str]:
+    """The row below `headings`."""
+    return [
+        row.name,
+        *([number(row.value)] if metric else []),
+        *(number(row.params.get(name)) for name in names),
+        "" if row.seconds is None else duration(row.seconds),
+        row.state + (f": {row.note}" if row.note else ""),
+    ]
 
 
 def varied(rows: Sequence[Row]) -> list[str]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from hypertrain.leaderboard import Row, duration, number, ranked, varied
+from hypertrain.leaderboard import Row, cells, headings, number, ranked, varied
 from hypertrain.sweep import Metric
 
 WIDTH, HEIGHT, MARGIN = 350, 200, 54
@@ -48,7 +49,7 @@ def write_report(
 def _figures(rows: Sequence[Row], metric: Metric, best: Row) -> Iterator[str]:
     scored = [row for row in rows if row.value is not None]
     values = [row.value or 0.0 for row in scored]
-    so_far = [metric.best(values[: i + 1]) for i in range(len(values))]
+    so_far = list(accumulate(values, lambda *pair: metric.best(list(pair))))
     places = [float(i) for i in range(len(scored))]
     yield _figure(f"{metric.name} by trial", scored, places, ("first", "last"), best, so_far)
     for name in varied(scored):
@@ -113,16 +114,10 @@ def _figure(
 
 def _table(rows: Sequence[Row], metric: Metric | None, best: Row | None) -> str:
     names = varied(rows)
-    heads = ["trial", *([metric.name] if metric else []), *names, "time", "state"]
-    lines = [f"<tr>{''.join(f'<th>{escape(head)}' for head in heads)}"]
+    lines = [f"<tr>{''.join(f'<th>{escape(heading)}' for heading in headings(metric, names))}"]
     for row in rows:
-        cells = [
-            row.name,
-            *([number(row.value)] if metric else []),
-            *(number(row.params.get(name)) for name in names),
-            "" if row.seconds is None else duration(row.seconds),
-            row.state + (f": {row.note}" if row.note else ""),
-        ]
         mark = " class=best" if row is best else ""
-        lines.append(f"<tr{mark}>{''.join(f'<td>{escape(cell)}' for cell in cells)}")
+        lines.append(
+            f"<tr{mark}>{''.join(f'<td>{escape(cell)}' for cell in cells(row, metric, names))}"
+        )
     return f"<table>{''.join(lines)}</table>"

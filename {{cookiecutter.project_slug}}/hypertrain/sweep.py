@@ -173,7 +173,8 @@ def _mapping(path: Path) -> dict[str, Any]:
         json.dumps(raw)  # neither endless nor with numbers too long to print
     except UserError:
         raise
-    except Exception as error:  # PyYAML lets many kinds through: KeyError for `!!bool x`
+    except Exception as error:  # noqa: BLE001
+        # PyYAML lets many kinds through: KeyError for `!!bool x`
         raise UserError(f"is not valid YAML: {error}") from None
     if not isinstance(raw, dict):
         raise UserError("must be a mapping with the keys program, method, metric and parameters")

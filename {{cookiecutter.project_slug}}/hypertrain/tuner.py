@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -19,7 +18,7 @@ import yaml
 from rich.console import Console
 
 from hypertrain import UserError, machine, runs, trial, warm
-from hypertrain.command import command_line, python_program
+from hypertrain.command import command_line, python_program, repeat
 from hypertrain.hyperband import Hyperband
 from hypertrain.journal import COMPLETED, FAILED, STOPPED, Journal, Record
 from hypertrain.leaderboard import Row, plain, ranked, show
@@ -98,6 +97,7 @@ class Session:
         self._hyperband = Hyperband(sweep.bands) if sweep.bands else None
         self._running: dict[int, Running] = {}
         self._free = list(range(limits.workers))
+        self._gpus = machine.gpus()
         self._failures: Counter[str] = Counter()
         self._deadline = time.monotonic() + limits.seconds if limits.seconds else float("inf")
         sizes = [n for n in (limits.count, self._search.size) if n is not None]
@@ -187,8 +187,8 @@ class Session:
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
             FILE: str(folder / trial.METRICS),
         }
-        if gpus := machine.gpus():
-            environ["CUDA_VISIBLE_DEVICES"] = gpus[worker % len(gpus)]
+        if self._gpus:
+            environ["CUDA_VISIBLE_DEVICES"] = self._gpus[worker % len(self._gpus)]
         return trial.Launch(words, python_program(words, self._sweep), environ, folder)
 
     def _look(self) -> None:
@@ -302,10 +302,8 @@ def _conclude(
 
     program = sweep.program.as_posix()
 
-    def repeat(row: Row) -> str:
-        words = command_line(sweep, row.params, results / f"trials/{row.name}/args.json")
-        plain_program = python_program(words, sweep)
-        return shlex.join(["python", *plain_program] if plain_program else words)
+    def repeat_row(row: Row) -> str:
+        return repeat(sweep, row.params, results / f"trials/{row.name}/args.json")
 
     records = list(journal.records.values())
     rows = [
@@ -315,10 +313,10 @@ def _conclude(
     ]
     if rows:
         say("")
-        show(console, rows, sweep.metric, repeat)
+        show(console, rows, sweep.metric, repeat_row)
         title = f"{sweep.name}: {sweep.method} search with {program}"
         best = ranked(rows, sweep.metric)[0]
-        command = repeat(best) if best.value is not None else None
+        command = repeat_row(best) if best.value is not None else None
         write_report(journal.folder / "report.html", title, rows, sweep.metric, command)
         say(f"\nReport: {results / 'report.html'}")
     failed = [record for record in records if record.state == FAILED]

@@ -23,7 +23,8 @@ def talk() -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:  # wandb raises errors of its own, of pydantic and bare ones
+    except Exception as error:  # noqa: BLE001
+        # Wandb raises errors of its own, of pydantic and bare ones
         raise UserError(_remedy(error)) from None
 
 
@@ -43,7 +44,7 @@ def _check_key() -> None:
         )
     try:
         account = wandb.login(prompt=False, verify=False)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         raise UserError(_remedy(error)) from None
     if not account:
         raise UserError(

@@ -2,7 +2,6 @@
 
 import math
 import os
-import shlex
 import tempfile
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -16,7 +15,7 @@ import yaml
 from rich.console import Console
 
 from hypertrain import UserError
-from hypertrain.command import command_line, python_program
+from hypertrain.command import repeat
 from hypertrain.leaderboard import Row, plain, show
 from hypertrain.sweep import Metric, Sweep, load
 from hypertrain.wandb_server import talk
@@ -58,7 +57,7 @@ def leaderboard(path: str, console: Console) -> None:
         rows = [_row(run, sweep) for run in runs]
     say = plain(console)
     if rows:
-        show(console, rows, sweep.metric, lambda row: _repeat(sweep, row.params))
+        show(console, rows, sweep.metric, lambda row: repeat(sweep, row.params, Path("args.json")))
     else:
         say("No trial has started yet.")
     say(f"\n{url}")
@@ -91,9 +90,3 @@ def _best(summary: Any, metric: Metric) -> float | None:
         summary = summary.get("max" if metric.goal == "maximize" else "min")
     number = isinstance(summary, int | float) and math.isfinite(summary)
     return float(summary) if number else None
-
-
-def _repeat(sweep: Sweep, params: Mapping[str, Any]) -> str:
-    words = command_line(sweep, params, Path("args.json"))
-    program = python_program(words, sweep)
-    return shlex.join(["python", *program] if program else words)

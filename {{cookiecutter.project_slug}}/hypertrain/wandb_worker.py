@@ -115,7 +115,7 @@ def _preempt(path: str, folder: Path) -> None:
             stream = f"{api.settings['base_url']}/files/{path.rpartition('/')[0]}/{run}/file_stream"
             headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
             urlopen(Request(stream, b'{"preempting": true}', headers), timeout=GOOD_BYE).close()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         print(f"hypertrain: W&B was not told of the interruption: {error}", file=sys.stderr)
 
 
