@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         half = self.server.sent // 2
         self.wfile.write(self.server.content[:half])
         self.server.asked.set()
-        self.server.go_on.wait(timeout=30)
+        self.server.go_on.wait(timeout=120)
         self.wfile.write(self.server.content[half : self.server.sent])
 
     def log_message(self, *_: object) -> None: ...
@@ -175,15 +175,20 @@ def test_cifar10_is_read_as_its_authors_wrote_it(
 def test_workers_that_start_at_once_fetch_it_once(server: Server, tmp_path: Path) -> None:
     server.go_on.clear()
     workers = [worker(server.archive(), tmp_path) for _ in range(2)]
+    watchdogs = [threading.Timer(120, process.kill) for process in workers]
     try:
+        for watchdog in watchdogs:
+            watchdog.start()
         for process in workers:
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
-        assert server.asked.wait(timeout=60)
+        assert server.asked.wait(timeout=120)
         time.sleep(0.5)  # the second comes to the lock while the first is at half of the file
         server.go_on.set()
         assert [process.wait(timeout=60) for process in workers] == [0, 0]
     finally:
+        for watchdog in watchdogs:
+            watchdog.cancel()
         for process in workers:
             process.kill()
             process.communicate()
@@ -196,7 +201,7 @@ def test_a_killed_download_is_begun_anew(server: Server, tmp_path: Path) -> None
     server.go_on.clear()
     process = worker(server.archive(), tmp_path)
     try:
-        assert server.asked.wait(timeout=60)
+        assert server.asked.wait(timeout=120)
     finally:
         process.kill()
         process.communicate()

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -258,6 +259,8 @@ def test_sigterm_keeps_what_was_logged(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
+        watchdog = threading.Timer(120, process.kill)
+        watchdog.start()
         try:
             assert process.stdout
             while not process.stdout.readline().startswith("epoch 3/"):
@@ -265,6 +268,7 @@ def test_sigterm_keeps_what_was_logged(tmp_path: Path) -> None:
             process.terminate()
             process.communicate(timeout=60)
         finally:
+            watchdog.cancel()
             process.kill()
     assert process.returncode == 128 + signal.SIGTERM
     assert len(history(tmp_path)) >= 3
