@@ -24,8 +24,8 @@ def check_flows(root: Path) -> Finding:
     client = shutil.which("neuro-flow") or shutil.which("apolo-flow")
     if client is None:
         return Finding("unknown", "flows: there is no neuro-flow here; `pip install apolo-all`")
-    words, environ = [client, "--version"], dict(os.environ)
-    found, done = probe.ask_inside(_read_flows, {}, words, root, environ, PARSE)
+    words = [client, "--version"]
+    found, done = probe.ask_inside(_read_flows, {}, words, root, {}, PARSE)
     if found is None:
         said = f"{Path(client).name} cannot be asked: {probe.reason(done)}"
         return Finding("unknown", f"flows: {said}")
@@ -102,14 +102,14 @@ def check_platform(root: Path) -> Iterator[Finding]:
 
     with ThreadPoolExecutor() as pool:
         clusters, secrets = pool.map(ask, (["config", "get-clusters"], ["-q", "secret", "ls"]))
-    if clusters and clusters.returncode == 0:
+    if REFUSED in [answer.returncode for answer in (clusters, secrets) if answer]:
+        yield Finding("problem", f"platform: refuses the login; `{name} logout` and `{name} login`")
+    elif not clusters or clusters.returncode:
+        yield Finding("unknown", f"{unknown}: {probe.reason(clusters)}")
+    else:
         yield Finding("ok", "platform: logged in")
         yield _check_secret(name, secrets, _default(root, "token_secret_name"))
         yield _check_preset(clusters.stdout, _default(root, "preset"))
-    elif clusters and clusters.returncode == REFUSED:
-        yield Finding("problem", f"platform: refuses the login; `{name} logout` and `{name} login`")
-    else:
-        yield Finding("unknown", f"{unknown}: {probe.reason(clusters)}")
 
 
 def _has_login() -> bool:

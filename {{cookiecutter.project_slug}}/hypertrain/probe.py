@@ -119,7 +119,7 @@ def ask_inside(
         Path(folder, "sitecustomize.py").write_text(source, encoding="utf-8")
         file, report = Path(folder, "task.json"), Path(folder, "report.json")
         file.write_text(json.dumps(task))
-        environ = {**environ, **environment(Path(folder)), TASK: str(file)}
+        environ = {**environment(Path(folder)), **environ, TASK: str(file)}
         done = run(words, here, environ, seconds)
         return json.loads(report.read_text()) if report.exists() else None, done
 
