@@ -71,7 +71,7 @@ class User:
             "HOME": str(self.home),
             "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
-            "COLUMNS": "120",
+            "COLUMNS": "200",
             "NEURO_CLI_DISABLE_PYPI_VERSION_CHECK": "1",
         }
 
