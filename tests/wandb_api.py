@@ -84,6 +84,7 @@ class Run:
     files: dict[str, bytes] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     started: int = 0
+    waiting: bool = True
     ended: int | None = None
     preempting: bool = False
     stopped: bool = False
@@ -96,8 +97,10 @@ class Run:
         if self.ended is not None:
             if self.preempting and self.ended:
                 return "preempted"
+            if self.stopped:
+                return "killed"
             return "failed" if self.ended else "finished"
-        if not self.started:
+        if self.waiting:
             return "failed" if self.lost else "pending"
         if time.time() - self.heartbeat > LOST_AFTER:
             return "preempted" if self.preempting else "crashed"
@@ -335,7 +338,7 @@ def commands_for(
         if sweep.queue:
             run = server.runs[sweep.queue.pop(0)]
             run.attributes["agent"] = agent
-            run.preempting, run.ended, run.lost = False, None, False
+            run.preempting, run.ended, run.lost, run.waiting = False, None, False, True
             return [run_command("resume", sweep, run)]
         point = next(sweep.points, None)
         if point is not None:
@@ -364,7 +367,8 @@ def upsert_bucket(server: Server, variables: dict[str, Any]) -> Any:
     known = name in server.runs
     run = server.runs.setdefault(name, Run(name, entity, project or "uncategorized"))
     server.run(run.entity, run.project, name)
-    run.started += 1
+    run.started += run.waiting
+    run.waiting = False
     run.heartbeat = time.time()
     run.config |= json.loads(variables.get("config") or "{}")
     run.attributes |= {k: v for k, v in variables.items() if v is not None and k != "config"}
