@@ -89,13 +89,20 @@ def hypertrain(root: Path, server: Server) -> Iterator[Start]:
     """`hypertrain("worker", path)` starts a command in `root` that knows the server."""
     started: list[Program] = []
 
-    def start(*words: str, cwd: Path = root, env: dict[str, str] | None = None) -> Program:
+    def start(
+        *words: str, cwd: Path = root, env: dict[str, str] | None = None, before: str = ""
+    ) -> Program:
+        script = (
+            "import sys, hypertrain.wandb_worker as worker, hypertrain.__main__ as command\n"
+            f"{before}\nsys.exit(command.main())"
+        )
+        python = [sys.executable, *(["-c", script] if before else ["-m", "hypertrain"])]
         package = str(ROOT / "{{cookiecutter.project_slug}}")
         known = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "CUDA"))}
         home = {"HOME": str(root), "PYTHONPATH": package, "COLUMNS": "160"}
         output = root / f"output-{len(started)}.log"
         process = subprocess.Popen(
-            [sys.executable, "-m", "hypertrain", *words],
+            [*python, *words],
             cwd=cwd,
             env=known | home | server.env | (env or {}),
             stdin=subprocess.DEVNULL,
@@ -264,11 +271,11 @@ def test_two_workers_train_each_point_once(hypertrain: Start, bake: Bake, server
 def test_worker_fails_only_if_all_of_its_trials_do(
     hypertrain: Start, root: Path, server: Server
 ) -> None:
-    """Failing in wandb.init's scope, before it, and one of two."""
+    """They fail after wandb.init, before it, or all but the last."""
     cases: dict[str, tuple[list[Any], int]] = {
         "raises": ([-1, -2], 1),
         "refuses": (["x", "y"], 1),
-        "one of two": ([-1, 3], 0),
+        "all but one": ([-1, -2, -3, 4], 0),
     }
     workers = {}
     for name, (values, _) in cases.items():
@@ -281,7 +288,7 @@ def test_worker_fails_only_if_all_of_its_trials_do(
         failed = f"hypertrain: every trial of this worker has failed ({len(values)})"
         assert (failed in output) is (expected == 1)
         assert "Traceback" not in output
-    assert len(server.runs) == 6
+    assert len(server.runs) == 8
 
 
 def test_worker_without_work_succeeds(hypertrain: Start, root: Path, server: Server) -> None:
@@ -309,6 +316,16 @@ def test_worker_runs_an_agent_on_each_gpu(hypertrain: Start, root: Path, server:
     code, output = result(hypertrain("worker", path, env={"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b"}))
     assert code == 0, output
     assert sorted(run.params["gpu"] for run in server.runs.values()) == ["GPU-a", "GPU-b"]
+
+
+def test_fresh_agents_take_over(hypertrain: Start, root: Path, server: Server) -> None:
+    """An agent lasts for a limited number of trials, here for one."""
+    write_sweep(root, {"x": [1, 2]})
+    path = started_sweep(hypertrain)
+    code, output = result(hypertrain("worker", path, before="worker.TRIALS_PER_AGENT = 1"))
+    assert code == 0, output
+    assert [run.state for run in server.runs.values()] == ["finished"] * 2
+    assert len(server.agents) == 3
 
 
 def test_worker_survives_failures_of_the_server(

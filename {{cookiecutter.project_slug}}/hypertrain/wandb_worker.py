@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from base64 import b64encode
 from pathlib import Path
@@ -23,7 +24,7 @@ TRIALS_PER_AGENT = 500
 SUCCESS = ("finished", "killed")
 """States of a trial that did not fail; W&B or somebody there stopped the killed ones."""
 GOOD_BYE = 5
-"""Seconds for W&B to hear that a trial is preempted: the platform kills soon after SIGTERM."""
+"""Seconds for W&B to hear of an interruption: the platform kills soon after SIGTERM."""
 
 
 def work(path: str) -> int:
@@ -75,6 +76,9 @@ def _start(path: str, folder: Path) -> list[subprocess.Popen[bytes]]:
     environ.pop(wandb.env.SERVICE, None)  # an agent starts a wandb-core of its own
     # An agent ends when W&B is out of reach for longer; the default is 19 s.
     environ.setdefault("WANDB_HTTP_TIMEOUT", "120")
+    # Three bad points at the start of a grid are no reason to leave out the rest of it. An agent
+    # still ends when its first five trials fail.
+    environ.setdefault("WANDB_AGENT_DISABLE_FLAPPING", "true")
     words = ["wandb", "agent", "--forward-signals", f"--count={TRIALS_PER_AGENT}", path]
     return [
         subprocess.Popen(
@@ -96,7 +100,9 @@ def _wait(
         time.sleep(0.2)
         for number in signals[passed:]:
             if not passed:
-                _preempt(path, folder)
+                telling = threading.Thread(target=_preempt, args=(path, folder), daemon=True)
+                telling.start()
+                telling.join(GOOD_BYE)
             for agent in agents:
                 agent.send_signal(number)
             passed += 1
@@ -109,9 +115,9 @@ def _preempt(path: str, folder: Path) -> None:
     """
     try:
         api = wandb.Api(timeout=GOOD_BYE)
-        running = [run for run, state in _states(path, folder, api).items() if state == "running"]
+        states = _states(path, folder, api)
         login = b64encode(f"api:{api.api_key}".encode()).decode()
-        for run in running:
+        for run in [run for run, state in states.items() if state in ("pending", "running")]:
             stream = f"{api.settings['base_url']}/files/{path.rpartition('/')[0]}/{run}/file_stream"
             headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
             urlopen(Request(stream, b'{"preempting": true}', headers), timeout=GOOD_BYE).close()
