@@ -19,8 +19,9 @@
     machine      GPUs and cores to share between the workers
     runs         the W&B runs of the trials
 
-Apart from that sweep, and only when asked: `check` looks at everything before the platform is paid
-for; `wandb_sweep` is what the platform's jobs call.
+Apart from that sweep, and only when asked: `check` (with `check_program`, `check_platform` and
+`probe`) looks at everything before the platform is paid for; `wandb_sweep` (with `wandb_worker` and
+`wandb_server`) is what the platform's jobs call.
 """
 
 

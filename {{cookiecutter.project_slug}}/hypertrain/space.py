@@ -217,7 +217,7 @@ class Steps(Sequence[Any]):
         return self._count
 
     def __getitem__(self, index: Any) -> Any:
-        return self._low + index * self._step
+        return self._low + range(self._count)[index] * self._step
 
 
 def _uniform(low: float, high: float) -> Inverse:

@@ -1,6 +1,7 @@
 """The sweep on this machine: gives points to workers until the search is done."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -178,7 +179,9 @@ class Session:
         self._screen.started(record)
 
     def _launch(self, record: Record, worker: int, folder: Path) -> trial.Launch:
-        words = command_line(self._sweep, record.params, folder / "args.json")
+        args_json = folder / "args.json"
+        args_json.write_text(json.dumps(record.params))
+        words = command_line(self._sweep, record.params, args_json)
         config = {name: {"value": value} for name, value in record.params.items()}
         (folder / "config.yaml").write_text(yaml.safe_dump({"wandb_version": 1, **config}))
         environ = {
