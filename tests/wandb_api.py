@@ -27,6 +27,7 @@ import base64
 import gzip
 import itertools
 import json
+import math
 import random
 import re
 import secrets
@@ -243,6 +244,8 @@ def choices(parameter: dict[str, Any], name: str) -> list[Any]:
 def draw(source: random.Random, parameter: dict[str, Any], name: str) -> Any:
     if parameter.get("distribution") == "uniform":
         return source.uniform(parameter["min"], parameter["max"])
+    if parameter.get("distribution") == "log_uniform_values":
+        return math.exp(source.uniform(math.log(parameter["min"]), math.log(parameter["max"])))
     return source.choice(choices(parameter, name))
 
 
