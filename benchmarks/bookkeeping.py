@@ -1,0 +1,160 @@
+"""What a trial costs the tuner itself: its CPU time and memory from 10 to 10,000 trials.
+
+The tuner's code runs unchanged, journal, search and screen included; only the processes of the
+trials are replaced, by ones that have ended already and logged one value. Run by `run.py`, with
+the baked project as the working directory.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+COUNTS = (10, 100, 1000, 10_000)
+GRID = {name: {"values": list(range(10))} for name in "abcd"}
+RANDOM = {
+    "lr": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0},
+    "momentum": {"min": 0.0, "max": 1.0},
+    "optimizer": {"values": ["sgd", "adam"]},
+    "batch_size": {"min": 16, "max": 256},
+}
+SWEEPS = {"grid": GRID, "random": RANDOM}
+
+
+@dataclass
+class Ended:
+    """What the tuner uses of a trial's process."""
+
+    sentinel: int
+    exitcode: int = 0
+    pid: None = None
+
+    def join(self, timeout: float | None = None) -> None:
+        os.close(self.sentinel)
+
+
+@dataclass
+class Marks:
+    """CPU seconds and memory of the tuner at the start of each trial; `own` is this file's part."""
+
+    cpu: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+    own: float = 0.0
+
+    def start(self, _context: object, launch: Any) -> Ended:
+        began = time.process_time()
+        self.cpu.append(began - self.own)
+        self.memory.append(resident())
+        (launch.folder / "metrics.jsonl").write_text('{"accuracy": 0.5}\n')
+        (launch.folder / "output.log").touch()
+        readable, written = os.pipe()
+        os.close(written)
+        self.own += time.process_time() - began
+        return Ended(readable)
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def write_sweep(root: Path, method: str) -> Path:
+    (root / "train.py").touch()
+    sweep = {
+        "program": "train.py",
+        "method": method,
+        "metric": {"name": "accuracy", "goal": "maximize"},
+        "parameters": SWEEPS[method],
+    }
+    file = root / "sweep.yaml"
+    file.write_text(json.dumps(sweep))  # JSON is YAML
+    return file
+
+
+def run(root: Path, method: str, count: int, terminal: bool, marks: Marks) -> None:
+    from hypertrain.sweep import load
+    from hypertrain.tuner import Limits, tune
+    from rich.console import Console
+
+    os.environ["WANDB_MODE"] = "disabled"
+    sweep = load(write_sweep(root, method), root)
+    with Path(os.devnull).open("w") as screen, no_processes(marks.start):
+        console = Console(file=screen, force_terminal=terminal, width=160)
+        tune(sweep, root, Limits(2, count, None), console)
+
+
+@contextmanager
+def no_processes(start: Callable[[object, Any], Ended]) -> Iterator[None]:
+    """The tuner starts its trials with `start`, and no warm process for them."""
+    from hypertrain import trial, warm
+
+    with patch.object(trial, "start", start), patch.object(warm, "start_method"):
+        yield
+
+
+def measure_here(method: str, count: int, terminal: bool) -> dict[str, Any]:
+    marks = Marks()
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        run(Path(folder), method, count, terminal, marks)
+        seconds = time.perf_counter() - began
+    marks.cpu.append(time.process_time() - marks.own)
+    last = max(1, count // 10)
+    return {
+        "method": method,
+        "trials": count,
+        "terminal": terminal,
+        "cpu_ms": 1000 * (marks.cpu[-1] - marks.cpu[0]) / count,
+        "last_tenth_cpu_ms": 1000 * (marks.cpu[-2] - marks.cpu[-2 - last + 1]) / max(1, last - 1),
+        "wall_ms": 1000 * seconds / count,
+        "memory_mib": marks.memory[-1] / 2**20,
+        "grown_kib_per_trial": (marks.memory[-1] - marks.memory[min(5, count - 1)]) / 1024 / count,
+    }
+
+
+def measure(python: Path, project: Path, method: str, count: int, terminal: bool) -> Any:
+    """`measure_here` in a fresh process."""
+    words = [str(python), __file__, method, str(count), *(["terminal"] if terminal else [])]
+    env = os.environ | {"PYTHONPATH": str(project), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, env=env, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def plot(figures: list[dict[str, Any]], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "hypertrain"
+    from matplotlib import pyplot
+
+    figure, (time_axes, memory_axes) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    for method in SWEEPS:
+        rows = [row for row in figures if row["method"] == method and not row["terminal"]]
+        counts = [row["trials"] for row in rows]
+        time_axes.plot(counts, [row["cpu_ms"] for row in rows], "o-", label=method)
+        memory_axes.plot(counts, [row["memory_mib"] for row in rows], "o-", label=method)
+    time_axes.axhline(5, color="grey", linestyle="--", label="goal")
+    time_axes.set(title="the tuner's own CPU time", ylabel="ms a trial")
+    memory_axes.set(title="the tuner's memory", ylabel="MiB")
+    for axes in (time_axes, memory_axes):
+        axes.set(xscale="log", xlabel="trials of the sweep")
+        axes.set_ylim(bottom=0)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    figure.savefig(file, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "plot":
+        plot(json.load(sys.stdin), Path(sys.argv[2]))
+    else:
+        found = measure_here(sys.argv[1], int(sys.argv[2]), "terminal" in sys.argv)
+        print(json.dumps(found))

@@ -1,0 +1,122 @@
+"""A sweep of 10,000 trials after SIGKILL of everything: how soon does the next trial start?
+
+The first session's trials have ended already (as in `bookkeeping.py`) until only 10 are left; then
+two hang, and all is killed. The second session is the real command with real trials. Run by
+`run.py`, with the baked project as the working directory.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bookkeeping import Ended, Marks, no_processes
+
+TRIALS, LEFT = 10_000, 10
+PATIENCE = 600.0
+SWEEP = {
+    "program": "modules/train.py",
+    "method": "grid",
+    "metric": {"name": "accuracy", "goal": "maximize"},
+    "parameters": {
+        "lr": {"values": [0.1, 0.01]},
+        "optimizer": {"values": ["sgd", "adam"]},
+        "scheduler": {"values": ["const", "cosine"]},
+        "seed": {"values": list(range(TRIALS // 8))},
+    },
+}
+
+
+def first_session(sweep_file: Path) -> None:
+    """Never ends by itself: the last two trials hang."""
+    from hypertrain.sweep import load
+    from hypertrain.tuner import Limits, tune
+    from rich.console import Console
+
+    marks = Marks()
+
+    def start(context: object, launch: Any) -> Ended:
+        if len(marks.cpu) < TRIALS - LEFT:
+            return marks.start(context, launch)
+        return Ended(os.pipe()[0])  # nobody ever closes the other end
+
+    sweep = load(sweep_file, Path.cwd())
+    with Path(os.devnull).open("w") as screen, no_processes(start):
+        tune(sweep, Path.cwd(), Limits(2, None, None), Console(file=screen))
+
+
+def ended(journal: Path) -> dict[int, Any]:
+    """What the journal tells of each trial that has ended."""
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    return {line["number"]: line for line in lines if line.get("state")}
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > until:
+            raise SystemExit("resume: it does not get on")
+        time.sleep(0.005)
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def kill_trials(folder: Path) -> None:
+    """Trials lead groups of their own; theirs are the processes that work below `folder`."""
+    for output in Path("/proc").glob("[0-9]*/fd/1"):
+        try:
+            if folder in output.readlink().parents:
+                os.kill(int(output.parts[2]), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def resume(python: Path, project: Path) -> dict[str, float | int]:
+    """Seconds from the second command to its first trial, handed out and running."""
+    shutil.rmtree(project / "results", ignore_errors=True)
+    sweep_file = project / "config" / "resume.yaml"
+    sweep_file.write_text(json.dumps(SWEEP))
+    env = os.environ | {
+        "PYTHONPATH": str(project),
+        "OMP_NUM_THREADS": "1",
+        "WANDB_MODE": "disabled",
+    }
+    words = [str(python), __file__, str(sweep_file)]
+    first = subprocess.Popen(words, cwd=project, env=env, start_new_session=True)
+    wait_for(lambda: len(list(project.glob("results/*/journal.jsonl"))) == 1)
+    (journal,) = project.glob("results/*/journal.jsonl")
+    hanging = journal.parent / "trials" / str(TRIALS - LEFT + 2)
+    wait_for(hanging.exists)
+    kill(first)
+    told, size = ended(journal), journal.stat().st_size
+
+    again = [journal.parent / "trials" / f"{TRIALS - LEFT + n}-2" / "output.log" for n in (1, 2)]
+    before = time.perf_counter()
+    words = [str(python), "-m", "hypertrain", "--sweep", str(sweep_file), "--workers", "2"]
+    second = subprocess.Popen(
+        words, cwd=project, env=env, start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    wait_for(lambda: journal.stat().st_size > size)
+    handed_out = time.perf_counter() - before
+    wait_for(lambda: any(output.exists() for output in again))
+    running = time.perf_counter() - before
+    kill(second)
+    kill_trials(journal.parent)
+
+    after = ended(journal)
+    lost = sum(after.get(number) != line for number, line in told.items())
+    shutil.rmtree(journal.parent)
+    return {"told": len(told), "lost": lost, "handed_out": handed_out, "running": running}
+
+
+if __name__ == "__main__":
+    first_session(Path(sys.argv[1]))
