@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import os
 import shlex
 import shutil
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 GRACE = 20.0  # between SIGTERM and SIGKILL, seconds
+CORES = itertools.cycle(sorted(os.sched_getaffinity(0)))
 
 
 class Mount(NamedTuple):
@@ -148,7 +150,9 @@ async def execute(
     argv = shlex.split(f"{container.get('entrypoint', '')} {container.get('command', '')}")
     build = _bwrap if sandbox() == "bwrap" else _unshare
     prefixes = [Path(sys.prefix), Path(sys.base_prefix), *pythons]
+    # A preset limits a job's cores; unlimited, torch's threads get in each other's way.
     job.process = await asyncio.create_subprocess_exec(
+        *("taskset", "--cpu-list", str(next(CORES))),
         *build([*_system(prefixes), *volumes], workdir, argv),
         env=dict(env),
         stdin=asyncio.subprocess.DEVNULL,
