@@ -1,0 +1,96 @@
+"""Early termination stops the trials that W&B's own engine stops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypertrain import UserError
+from hypertrain.hyperband import Hyperband
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sweep_files import sweep
+from sweeps.hyperband_stopping import hyperband_stop_runs
+from sweeps.run import RunState, SweepRun
+
+# Few different values, so that ties happen.
+HISTORIES = st.lists(st.lists(st.integers(-6, 6).map(lambda i: i / 4), max_size=30), max_size=12)
+ETAS = st.sampled_from([2, 3, 4, 1.5, 2.7, 10.0])
+BANDS = st.one_of(
+    st.fixed_dictionaries({"max_iter": st.integers(1, 90), "s": st.integers(1, 5)}),
+    st.fixed_dictionaries({"min_iter": st.integers(1, 6)}),
+)
+OPTIONS = st.fixed_dictionaries({}, optional={"eta": ETAS, "strict": st.booleans()})
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("project")
+
+
+def told(hyperband: Hyperband, history: list[float]) -> None:
+    """Report a trial's values one after the other, as they are logged."""
+    for length in range(1, len(history) + 1):
+        hyperband.add(history[:length])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    ended=HISTORIES,
+    running=HISTORIES,
+    bands=BANDS,
+    options=OPTIONS,
+    goal=st.sampled_from(["minimize", "maximize"]),
+)
+def test_stops_what_wandb_stops(
+    root: Path,
+    ended: list[list[float]],
+    running: list[list[float]],
+    bands: dict[str, Any],
+    options: dict[str, Any],
+    goal: str,
+) -> None:
+    early = {"type": "hyperband", **bands, **options}
+    keys: dict[str, Any] = {"metric": {"name": "m", "goal": goal}, "early_terminate": early}
+    runs = [
+        SweepRun(name=f"{state} {i}", state=state, history=[{"m": value} for value in history])
+        for state, histories in ((RunState.finished, ended), (RunState.running, running))
+        for i, history in enumerate(histories)
+    ]
+    try:
+        stopped = {run.name for run in hyperband_stop_runs(runs, {"method": "grid", **keys})}
+    except ValueError:  # no band is left
+        with pytest.raises(UserError, match="no band is left"):
+            sweep(root, **keys)
+        return
+    read = sweep(root, **keys).bands
+    assert read
+    hyperband = Hyperband(read)
+    for i, history in enumerate(ended):
+        if i % 2:  # in an earlier session, of which the journal keeps the values at the bands
+            hyperband.restore(Hyperband(read).values_at_bands(history))
+        else:
+            told(hyperband, history)
+    for history in running:
+        told(hyperband, history)
+    ours = {f"{RunState.running} {i}" for i, h in enumerate(running) if hyperband.stops(h)}
+    assert ours == stopped
+
+
+@pytest.mark.parametrize(
+    ("bands", "iterations"),
+    [
+        ({"max_iter": 27, "s": 2}, (3, 9)),
+        ({"max_iter": 27, "s": 9}, (1, 3, 9)),
+        ({"max_iter": 50, "s": 3, "eta": 2}, (6, 12, 25)),
+        ({"min_iter": 3}, (3, 9, 27)),
+        ({"min_iter": 1, "eta": 1.5}, (1, 2, 3)),
+    ],
+)
+def test_bands(root: Path, bands: dict[str, Any], iterations: tuple[int, ...]) -> None:
+    early = {"type": "hyperband", **bands}
+    read = sweep(root, metric={"name": "m"}, early_terminate=early).bands
+    assert read
+    assert read.iterations[: len(iterations)] == iterations
+    assert (read.strict, read.sign) == (True, 1)

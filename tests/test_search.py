@@ -1,0 +1,415 @@
+"""The search: W&B's distributions and grid, checked with its own engine; random and bayes."""
+
+from __future__ import annotations
+
+import json
+import math
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypertrain.search import Grid, Point, Search, new_search, params_at
+from hypertrain.space import EDGE, Parameter, Steps, as_sent, parse
+from hypertrain.sweep import Sweep
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy.stats import chisquare, ks_2samp  # type: ignore[import-untyped]
+from sweep_files import sweep
+from sweeps.grid_search import grid_search_next_runs
+from sweeps.params import HyperParameter
+
+QUANTILES = [EDGE, *(i / 499 for i in range(1, 499)), 1 - EDGE]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("project")
+
+
+def one(config: dict[str, Any]) -> Parameter:
+    (parameter,) = parse({"x": config})
+    return parameter
+
+
+# --- Distributions
+
+CONTINUOUS: list[dict[str, Any]] = [
+    {"min": 0.0, "max": 1.0},
+    {"min": -3, "max": 2.5},
+    {"min": -2.5, "max": 3},
+    {"distribution": "uniform", "min": 0, "max": 10},
+    {"distribution": "log_uniform", "min": -7, "max": 2.5},
+    {"distribution": "log_uniform_values", "min": 1e-5, "max": 0.1},
+    {"distribution": "log_uniform_values", "min": 1, "max": 1000},
+    {"distribution": "inv_log_uniform", "min": -2, "max": 3},
+    {"distribution": "inv_log_uniform_values", "min": 0.01, "max": 20},
+    {"distribution": "normal"},
+    {"distribution": "normal", "mu": -3, "sigma": 0.25},
+    {"distribution": "log_normal"},
+    {"distribution": "log_normal", "mu": 1.5, "sigma": 0.5},
+    {"distribution": "beta"},
+    {"distribution": "beta", "a": 0.5, "b": 3},
+]
+QUANTISED: list[dict[str, Any]] = [
+    {"distribution": "q_uniform", "min": 0, "max": 10},
+    {"distribution": "q_uniform", "min": 0.3, "max": 2.9, "q": 0.25},
+    {"distribution": "q_uniform", "min": -7, "max": 8, "q": 3},
+    {"distribution": "q_log_uniform", "min": 0, "max": 5},
+    {"distribution": "q_log_uniform", "min": 0, "max": 5, "q": 2},
+    {"distribution": "q_log_uniform_values", "min": 3, "max": 100, "q": 5},
+    {"distribution": "q_log_uniform_values", "min": 0.5, "max": 30, "q": 0.5},
+    {"distribution": "q_normal"},
+    {"distribution": "q_normal", "mu": 10, "sigma": 4, "q": 3},
+    {"distribution": "q_log_normal"},
+    {"distribution": "q_log_normal", "mu": 2, "sigma": 0.3, "q": 0.1},
+    {"distribution": "q_beta"},
+    {"distribution": "q_beta", "a": 2, "b": 1, "q": 0.125},
+]
+DISCRETE: list[dict[str, Any]] = [
+    {"value": [1, {"a": None}]},
+    {"distribution": "constant", "value": False},
+    {"values": ["a"]},
+    {"values": [1, 1.0, "1", True, None, [1, 2], {"a": 1}]},
+    {"min": -3, "max": 4},
+    {"distribution": "int_uniform", "min": 0, "max": 1},
+]
+
+
+@pytest.mark.parametrize("config", CONTINUOUS + QUANTISED, ids=str)
+def test_value_at_each_quantile(config: dict[str, Any]) -> None:
+    quantile = one(config).quantile
+    assert quantile
+    ours = [quantile(u) for u in QUANTILES]
+    theirs = HyperParameter("x", dict(config)).ppf(np.array(QUANTILES)).tolist()
+    assert [type(value) for value in ours] == [type(value) for value in theirs]
+    if "q" in config or str(config.get("distribution")).startswith("q_"):
+        assert ours == theirs
+    else:
+        assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("config", DISCRETE, ids=str)
+def test_discrete_values_are_equally_likely(config: dict[str, Any]) -> None:
+    values = one(config).values
+    assert values is not None
+    official = HyperParameter("x", dict(config))
+    theirs = [official.ppf((i + 0.5) / len(values)) for i in range(len(values))]
+    assert repr(list(values)) == repr(theirs)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"values": ["a", "b", "c"], "probabilities": [0.25, 0.5, 0.25]},
+        {"values": [[1], None], "probabilities": [0.9, 0.1]},
+        {
+            "distribution": "categorical_w_probabilities",
+            "values": [1, 2, 3],
+            "probabilities": [0, 1, 0],
+        },
+    ],
+    ids=str,
+)
+def test_weighted_choice(config: dict[str, Any]) -> None:
+    quantile = one(config).quantile
+    assert quantile
+    official = HyperParameter("x", dict(config))
+    assert [quantile(u) for u in QUANTILES] == [official.ppf(u) for u in QUANTILES]
+
+
+def test_weighted_choice_where_rounding_leaves_a_gap() -> None:
+    """Tenths add up to a bit less than 1; above it W&B's engine falls back to the first value."""
+    config = {"values": ["a", "b", "never"], "probabilities": [0.5, 0.499999, 0.0]}
+    quantile = one(config).quantile
+    assert quantile
+    assert quantile(1 - EDGE / 2) == "b"
+
+
+def test_values_never_leave_their_bounds() -> None:
+    """W&B's engine gives exp(log(0.001)) = 0.0010000000000000002 here."""
+    for name in ("log_uniform_values", "inv_log_uniform_values"):
+        quantile = one({"distribution": name, "min": 1e-5, "max": 0.001}).quantile
+        assert quantile
+        assert quantile(0.0) >= 1e-5
+        assert quantile(1.0) <= 0.001
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (3.0, 3),
+        (-0.0, 0),
+        (0.5, 0.5),
+        (1e20, 10**20),
+        (1e21, 1e21),
+        (math.inf, math.inf),
+        (True, True),
+        (None, None),
+        ("3.0", "3.0"),
+        ([1.0, {"a": [2.0, "x"]}], [1, {"a": [2, "x"]}]),
+    ],
+)
+def test_values_as_the_server_sends_them(value: Any, sent: Any) -> None:
+    assert repr(as_sent(value)) == repr(sent)
+
+
+# --- Grid
+
+GRIDS: dict[str, dict[str, Any]] = {
+    "guide": {
+        "lr": {"values": [0.1, 0.01, 0.001]},
+        "scheduler": {"values": ["const", "cosine"]},
+        "optimizer": {"values": ["sgd", "adam"]},
+    },
+    "nested": {
+        "b": {"parameters": {"z": {"values": [1, 2]}, "a": {"parameters": {"k": {"value": 0}}}}},
+        "a": {"parameters": {"z": {"values": ["x", "y"]}, "c": {"values": [3, 4]}}},
+        "B": {"values": [5, 6]},
+    },
+    "equal once sent": {
+        "a": {"values": [2, 1, 1.0, True, "1", 2.0, None]},
+        "b": {"values": [0, 1]},
+    },
+    "whole numbers": {"n": {"min": -1, "max": 2}, "m": {"values": [1, 2]}},
+    "multiples": {
+        "a": {"distribution": "q_uniform", "min": 0.1, "max": 1, "q": 0.2},
+        "b": {"distribution": "q_uniform", "min": 0, "max": 4},
+        "c": {"distribution": "q_uniform", "min": 0, "max": 10, "q": 4},
+    },
+    "lists and dicts": {
+        "layers": {"values": [[8], [8, 8], []]},
+        "kwargs": {"values": [{"b": 1, "a": 2}, {"a": 2, "b": 1}, {"a": {}}, {}]},
+    },
+    "constants": {"a": {"value": 1}, "b": {"parameters": {"c": {"value": [1]}}}},
+    "constants between": {"b": {"value": "x"}, "a": {"values": [1, 2]}, "c": {"value": None}},
+}
+
+
+def points(search: Search) -> list[Point]:
+    found: list[Point] = []
+    while (point := search.ask(len(found) + 1)) is not None:
+        found.append(point)
+    return found
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_grid_is_wandbs(name: str, root: Path) -> None:
+    parameters = GRIDS[name]
+    one = sweep(root, parameters=parameters)
+    search = new_search(one)
+    ours = [params_at(one.space, point) for point in points(search)]
+    runs = grid_search_next_runs([], {"method": "grid", "parameters": parameters}, n=10_000)
+    theirs = [{key: v["value"] for key, v in run.config.items()} for run in runs if run]
+    assert [canonical(params) for params in ours] == [canonical(params) for params in theirs]
+    assert len(ours) == search.size
+    assert all(list(params) == sorted(params) for params in ours)
+
+
+def canonical(params: dict[str, Any]) -> str:
+    return json.dumps(as_sent(params), sort_keys=True)
+
+
+def test_equal_values_in_lists_are_one_point_too(root: Path) -> None:
+    """Here W&B's engine takes [1] and [1.0] for two, though both reach the program as [1]."""
+    one = sweep(root, parameters={"x": {"values": [[1], [1.0], [2]]}})
+    assert [params_at(one.space, point) for point in points(new_search(one))] == [
+        {"x": [1]},
+        {"x": [2]},
+    ]
+
+
+@given(
+    low=st.one_of(st.integers(-50, 50), st.floats(-50, 50)),
+    width=st.one_of(st.integers(1, 50), st.floats(0.01, 50)),
+    q=st.one_of(st.integers(1, 9), st.floats(0.1, 9)),
+)
+def test_steps_are_those_of_numpy(low: float, width: float, q: float) -> None:
+    high = low + width
+    assume(low < high and low + q > low)
+    ours, theirs = Steps(low, high, q), np.arange(low, high, q).tolist()
+    assert list(map(as_sent, ours)) == list(map(as_sent, theirs))
+    assert len(ours) == len(theirs)
+
+
+HUGE = {
+    "whole numbers": {name: {"min": 1, "max": 10} for name in "abcdefghijkl"},
+    "wide": {"a": {"min": 1, "max": 10**6}, "b": {"min": 1, "max": 10**6}},
+    "multiples": {
+        "a": {"distribution": "q_uniform", "min": 0, "max": 10**6},
+        "b": {"distribution": "q_uniform", "min": 0, "max": 1, "q": 1e-6},
+    },
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_grid_is_never_written_out(name: str, root: Path) -> None:
+    one = sweep(root, parameters=HUGE[name])  # imports are paid for
+    tracemalloc.start()
+    try:
+        one = sweep(root, parameters=HUGE[name])
+        search = Grid(one.space)
+        assert search.size == 10**12
+        asked = [search.ask(number) for number in (1, 2, 10**12, 10**12 + 1)]
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert asked[0] == [0] * len(one.space)
+    assert asked[1] == [*[0] * (len(one.space) - 1), 1]
+    assert asked[2] == [len(parameter.grid or ()) - 1 for parameter in one.space]
+    assert asked[3] is None
+    last = list(params_at(one.space, asked[2] or []).values())
+    assert last == pytest.approx([p.grid[len(p.grid) - 1] for p in one.space if p.grid])
+
+
+# --- Random
+
+CHOICES: list[dict[str, Any]] = [
+    {"values": ["a", "b", "c"]},
+    {"min": 1, "max": 6},
+    {"values": ["a", "b", "c"], "probabilities": [0.2, 0.5, 0.3]},
+]
+
+
+@pytest.fixture(scope="module")
+def draws(root: Path) -> dict[str, list[Any]]:
+    """2,000 draws of each parameter, by its configuration."""
+    configs = {f"p{i}": config for i, config in enumerate(CONTINUOUS + QUANTISED + CHOICES)}
+    one = sweep(root, method="random", parameters=configs)
+    search = new_search(one)
+    trials = [params_at(one.space, search.ask(number) or []) for number in range(1, 2001)]
+    return {str(config): [trial[name] for trial in trials] for name, config in configs.items()}
+
+
+@pytest.mark.parametrize("config", CONTINUOUS + QUANTISED, ids=str)
+def test_random_draws_follow_the_distribution(
+    config: dict[str, Any], draws: dict[str, list[Any]]
+) -> None:
+    drawn = draws[str(config)]
+    middles = (np.arange(len(drawn)) + 0.5) / len(drawn)
+    theirs = HyperParameter("x", dict(config)).ppf(middles)
+    assert ks_2samp(drawn, theirs).pvalue > 0.01
+
+
+@pytest.mark.parametrize("config", CHOICES, ids=str)
+def test_random_choices_follow_the_probabilities(
+    config: dict[str, Any], draws: dict[str, list[Any]]
+) -> None:
+    values = config.get("values") or range(config["min"], config["max"] + 1)
+    drawn = Counter(draws[str(config)])
+    assert set(drawn) <= set(values)
+    likely = config.get("probabilities") or [1 / len(values)] * len(values)
+    expected = [probability * 2000 for probability in likely]
+    assert chisquare([drawn[value] for value in values], expected).pvalue > 0.01
+
+
+SPACE = {"x": {"min": -5.0, "max": 10.0}, "y": {"min": 0, "max": 15}, "c": {"values": ["a", "b"]}}
+
+
+def test_a_random_draw_depends_on_sweep_and_number_alone(root: Path) -> None:
+    one = sweep(root, method="random", parameters=SPACE)
+    forth, back = new_search(one), new_search(one)
+    there = [forth.ask(number) for number in range(1, 21)]
+    back.restore(3, [0, 0.5, 0])
+    again = [back.ask(number) for number in range(20, 0, -1)]
+    assert there == again[::-1]
+    assert len({str(point) for point in there}) == 20
+    other = new_search(sweep(root, method="random", parameters=SPACE | {"k": {"value": 1}}))
+    assert (other.ask(1) or [])[:2] != (there[0] or [])[:2]
+
+
+# --- Bayes
+
+Trials = list[tuple[Point, float]]
+
+
+def loss(params: dict[str, Any]) -> float:
+    """A bowl, on the bottom at x = 2, y = 7, c = b."""
+    return float((params["x"] - 2) ** 2 + (params["y"] - 7) ** 2 + 5 * (params["c"] != "b"))
+
+
+def searched(one: Sweep, trials: int, objective: Callable[[dict[str, Any]], float]) -> Trials:
+    search, history = new_search(one), []
+    for number in range(1, trials + 1):
+        point = search.ask(number)
+        assert point is not None
+        value = objective(params_at(one.space, point))
+        history.append((point, value))
+        search.tell(number, value)
+    return history
+
+
+def bowl(root: Path, method: str, goal: str = "minimize") -> Sweep:
+    return sweep(root, method=method, metric={"name": "v", "goal": goal}, parameters=SPACE)
+
+
+@pytest.fixture(scope="module")
+def history(root: Path) -> Trials:
+    return searched(bowl(root, "bayes"), 25, loss)
+
+
+def test_bayes_gets_closer_than_random(root: Path, history: Trials) -> None:
+    by_chance = searched(bowl(root, "random"), 25, loss)
+    assert min(value for _, value in history) < 0.1 * min(value for _, value in by_chance)
+
+
+def test_bayes_climbs_when_the_goal_is_maximize(root: Path) -> None:
+    history = searched(bowl(root, "bayes", "maximize"), 16, lambda params: -loss(params))
+    values = [value for _, value in history]
+    assert np.mean(values[10:]) > np.mean(values[:10])
+    assert max(values) == max(values[10:]) > -2
+
+
+def test_bayes_coordinates_are_in_range(root: Path, history: Trials) -> None:
+    for point, _ in history:
+        params = params_at(bowl(root, "bayes").space, point)
+        assert -5 <= params["x"] <= 10
+        assert type(params["y"]) is int
+        assert 0 <= params["y"] <= 15
+        assert params["c"] in ("a", "b")
+        assert json.loads(json.dumps(point)) == point  # as the journal keeps it
+
+
+def restored(root: Path, trials: Trials) -> Search:
+    search = new_search(bowl(root, "bayes"))
+    for number, (point, value) in enumerate(trials, start=1):
+        search.restore(number, point)
+        search.tell(number, value)
+    return search
+
+
+@pytest.mark.parametrize("done", [4, 18])
+def test_a_resumed_search_goes_on_as_if_never_interrupted(
+    done: int, root: Path, history: Trials
+) -> None:
+    search = restored(root, history[:done])
+    for number in (done + 1, done + 2):
+        point, value = history[number - 1]
+        assert search.ask(number) == point
+        search.tell(number, value)
+
+
+def test_bayes_respects_trials_that_still_run(root: Path, history: Trials) -> None:
+    alone, beside = restored(root, history[:12]), restored(root, history[:12])
+    expected = alone.ask(13)
+    assert expected is not None
+    beside.restore(14, expected)  # its neighbour runs that very point
+    assert beside.ask(13) != expected
+    assert alone.ask(14) != expected
+
+
+def test_bayes_goes_on_after_trials_that_failed(root: Path) -> None:
+    search, asked = new_search(bowl(root, "bayes")), []
+    for number in range(1, 15):
+        asked.append(search.ask(number))
+        search.tell(number, None)
+    assert len({str(point) for point in asked}) > 10
+
+
+def test_bayes_with_nothing_but_constants(root: Path) -> None:
+    one = sweep(root, method="bayes", metric={"name": "v"}, parameters={"k": {"value": 3}})
+    history = searched(one, 12, lambda params: 1.0)
+    assert [params_at(one.space, point) for point, _ in history] == [{"k": 3}] * 12
