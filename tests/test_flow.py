@@ -13,7 +13,7 @@ import pytest
 from platform_client import CLIENTS, KEY, User, platform_user
 from platform_jobs import Job
 from platform_state import Fault
-from wandb_api import OPERATIONS, Server, serve, viewer
+from wandb_api import Server, serve
 
 pytestmark = pytest.mark.doors
 MakeUser = Callable[[str], User]
@@ -69,17 +69,13 @@ def workers(user: User) -> list[Job]:
     return user.platform.jobs_of("hypertrain worker")
 
 
-def test_one_command_trains_the_whole_grid(
-    make_user: MakeUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_command_trains_the_whole_grid(make_user: MakeUser) -> None:
     """From a fresh project: upload, image, sweep, two workers, twelve trained points, a link.
 
     Both clients at once, since W&B's agents spend most of their time waiting.
     """
     for package in ("torch", "wandb"):
         pytest.importorskip(package, reason=f"jobs need {package} in the tests' environment")
-    # What a worker asks whom nobody told its entity.
-    monkeypatch.setitem(OPERATIONS, "GetDefaultEntity", viewer)
     with ExitStack() as stack:
         pairs = [(make_user(client), stack.enter_context(serve())) for client in CLIENTS]
         bakes = []

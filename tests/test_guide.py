@@ -66,9 +66,7 @@ def last_bake(user: User) -> str:
     return found[-1]
 
 
-def test_from_the_secret_to_the_results(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What a worker asks whom nobody told its entity.
-    monkeypatch.setitem(wandb_api.OPERATIONS, "GetDefaultEntity", wandb_api.viewer)
+def test_from_the_secret_to_the_results(user: User) -> None:
     flow = user.project / ".neuro" / "hypertrain.yml"
     storage = user.platform.files / "hyperparameter_tuning_test"
     with wandb_api.serve() as wandb:

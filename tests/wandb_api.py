@@ -466,6 +466,7 @@ def get_run(server: Server, variables: dict[str, Any]) -> Any:
 
 OPERATIONS: dict[str, Callable[[Server, dict[str, Any]], Any]] = {
     "Viewer": viewer,
+    "GetDefaultEntity": viewer,
     "ServerFeaturesQuery": server_features,
     "OrganizationCoreWeaveOrganizationID": organization,
     "UpsertSweep": upsert_sweep,
