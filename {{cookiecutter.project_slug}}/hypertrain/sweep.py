@@ -119,6 +119,7 @@ def _sweep(path: Path, raw: dict[str, Any], root: Path) -> Sweep:
                     f"parameters.{parameter.name}: a grid needs `values: [...]`, whole numbers "
                     "from min to max, or q_uniform; or use method: random"
                 )
+    _text(raw, "description")  # for W&B's pages alone
     return Sweep(
         path=path,
         raw=raw,
