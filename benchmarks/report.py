@@ -120,6 +120,7 @@ def resumed(found: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         ["first trial handed out", spread([row["handed_out"] for row in found])],
         ["its process runs", spread([row["running"] for row in found])],
+        ["the same in a sweep that begins", spread([row["fresh"] for row in found])],
         ["trials told before the kill", f"{found[0]['told']:,}"],
         ["of these lost", str(sum(row["lost"] for row in found))],
     ]

@@ -81,7 +81,10 @@ def kill_trials(folder: Path) -> None:
 
 
 def resume(python: Path, project: Path) -> dict[str, float | int]:
-    """Seconds from the second command to its first trial, handed out and running."""
+    """Seconds to the first trial, handed out and running; `fresh`: running, of a sweep that begins.
+
+    `told` trials had ended before the kill; the second session has `lost` so many of them.
+    """
     shutil.rmtree(project / "results", ignore_errors=True)
     sweep_file = project / "config" / "resume.yaml"
     sweep_file.write_text(json.dumps(SWEEP))
@@ -90,32 +93,47 @@ def resume(python: Path, project: Path) -> dict[str, float | int]:
         "OMP_NUM_THREADS": "1",
         "WANDB_MODE": "disabled",
     }
-    words = [str(python), __file__, str(sweep_file)]
-    first = subprocess.Popen(words, cwd=project, env=env, start_new_session=True)
-    wait_for(lambda: len(list(project.glob("results/*/journal.jsonl"))) == 1)
-    (journal,) = project.glob("results/*/journal.jsonl")
-    hanging = journal.parent / "trials" / str(TRIALS - LEFT + 2)
-    wait_for(hanging.exists)
+    first = start([str(python), __file__, str(sweep_file)], project, env)
+    wait_for(lambda: any(project.glob(f"results/*/trials/{TRIALS - LEFT + 2}")))
     kill(first)
+    (results,) = project.glob("results/*")
+    journal = results / "journal.jsonl"
     told, size = ended(journal), journal.stat().st_size
 
-    again = [journal.parent / "trials" / f"{TRIALS - LEFT + n}-2" / "output.log" for n in (1, 2)]
+    command = [str(python), "-m", "hypertrain", "--sweep", str(sweep_file), "--workers", "2"]
     before = time.perf_counter()
-    words = [str(python), "-m", "hypertrain", "--sweep", str(sweep_file), "--workers", "2"]
-    second = subprocess.Popen(
-        words, cwd=project, env=env, start_new_session=True, stdout=subprocess.DEVNULL
-    )
+    second = start(command, project, env)
     wait_for(lambda: journal.stat().st_size > size)
     handed_out = time.perf_counter() - before
+    again = [results / f"trials/{TRIALS - LEFT + n}-2/output.log" for n in (1, 2)]
     wait_for(lambda: any(output.exists() for output in again))
     running = time.perf_counter() - before
     kill(second)
-    kill_trials(journal.parent)
-
+    kill_trials(results)
     after = ended(journal)
-    lost = sum(after.get(number) != line for number, line in told.items())
-    shutil.rmtree(journal.parent)
-    return {"told": len(told), "lost": lost, "handed_out": handed_out, "running": running}
+    shutil.rmtree(results)
+
+    before = time.perf_counter()
+    third = start(command, project, env)
+    anew = [results / f"trials/{n}/output.log" for n in (1, 2)]
+    wait_for(lambda: any(output.exists() for output in anew))
+    fresh = time.perf_counter() - before
+    kill(third)
+    kill_trials(results)
+    shutil.rmtree(results)
+    return {
+        "told": len(told),
+        "lost": sum(after.get(number) != line for number, line in told.items()),
+        "handed_out": handed_out,
+        "running": running,
+        "fresh": fresh,
+    }
+
+
+def start(words: list[str], project: Path, env: dict[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        words, cwd=project, env=env, start_new_session=True, stdout=subprocess.DEVNULL
+    )
 
 
 if __name__ == "__main__":

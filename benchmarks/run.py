@@ -233,8 +233,14 @@ def resumed(project: Path) -> list[dict[str, float | int]]:
 def searched(project: Path) -> list[dict[str, Any]]:
     words = [python("tools"), HERE / "search_quality.py"]
     env = variables("tools", project)
-    done = subprocess.run(words, env=env, check=True, stdout=subprocess.PIPE)
-    return list(json.loads(done.stdout))
+    found = []
+    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE) as process:
+        for line in process.stdout or ():
+            found.append(json.loads(line))
+            print(f"  {found[-1]}", flush=True)
+    if process.returncode:
+        sys.exit("search: failed")
+    return found
 
 
 def where() -> str:

@@ -33,9 +33,17 @@ def main() -> None:
             tune_config=tune.TuneConfig(
                 metric="accuracy", mode="max", reuse_actors=True, max_concurrent_trials=2
             ),
-            run_config=tune.RunConfig(storage_path=storage, verbose=0),
+            run_config=tune.RunConfig(
+                storage_path=storage,
+                verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
         )
-        print(tuner.fit().get_best_result().metrics["accuracy"])
+        results = tuner.fit()
+    processes = {result.metrics["pid"] for result in results}
+    if results.errors or len(processes) > 2:
+        sys.exit(f"actors were not reused: {len(processes)} processes, {results.errors}")
+    print(results.get_best_result().metrics["accuracy"])
 
 
 if __name__ == "__main__":
