@@ -22,4 +22,4 @@ def load_text(root: Path, text: str | bytes) -> Sweep:
 def sweep(root: Path, **keys: Any) -> Sweep:
     """The sweep of a file with these keys; those that every file needs have defaults."""
     whole = {"program": "train.py", "method": "grid", "parameters": {"x": {"value": 1}}, **keys}
-    return load_text(root, yaml.safe_dump(whole))
+    return load_text(root, yaml.safe_dump(whole, sort_keys=False))

@@ -15,7 +15,7 @@ import pytest
 from hypertrain.search import Grid, Point, Search, new_search, params_at
 from hypertrain.space import EDGE, Parameter, Steps, as_sent, parse
 from hypertrain.sweep import Sweep
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp  # type: ignore[import-untyped]
 from sweep_files import sweep
@@ -222,6 +222,7 @@ def test_equal_values_in_lists_are_one_point_too(root: Path) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(
     low=st.one_of(st.integers(-50, 50), st.floats(-50, 50)),
     width=st.one_of(st.integers(1, 50), st.floats(0.01, 50)),
