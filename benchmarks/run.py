@@ -31,7 +31,7 @@ MEMORY = "memory"
 PARTS = ("bookkeeping", "resume", "search")
 MODES = ("disabled", "offline", "online")
 ROUNDS = 5
-ATTEMPTS = 1
+ATTEMPTS = 3
 """So many times the rounds asked for, until enough are undisturbed."""
 FOREIGN = 0.05
 """A round is disturbed when other processes took more than this share of the cores."""
