@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from types import ModuleType
 import pytest
 from pytest_cookies.plugin import Cookies
 
+sys.dont_write_bytecode = True  # caches in the template folder would be baked along
 ROOT = Path(__file__).resolve().parents[1]
 Bake = Callable[..., Path]
 

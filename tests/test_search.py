@@ -382,15 +382,24 @@ def restored(root: Path, trials: Trials) -> Search:
     return search
 
 
-@pytest.mark.parametrize("done", [4, 18])
-def test_a_resumed_search_goes_on_as_if_never_interrupted(
+@pytest.mark.parametrize("done", [0, 4, 18])
+def test_a_resumed_search_repeats_no_point_and_knows_the_trials_before(
     done: int, root: Path, history: Trials
 ) -> None:
-    search = restored(root, history[:done])
-    for number in (done + 1, done + 2):
-        point, value = history[number - 1]
-        assert search.ask(number) == point
-        search.tell(number, value)
+    known, space = [point for point, _ in history[:done]], bowl(root, "bayes").space
+    search, twin = restored(root, history[:done]), restored(root, history[:done])
+    losses = []
+    for number in range(done + 1, done + 5):
+        point = search.ask(number)
+        assert point is not None
+        assert point == twin.ask(number)
+        assert point not in known
+        known.append(point)
+        losses.append(loss(params_at(space, point)))
+        search.tell(number, losses[-1])
+        twin.tell(number, losses[-1])
+    at_random = [value for _, value in history[:10]]
+    assert done < 10 or np.mean(losses) < np.median(at_random)
 
 
 def test_bayes_respects_trials_that_still_run(root: Path, history: Trials) -> None:

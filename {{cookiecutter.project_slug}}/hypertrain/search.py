@@ -93,12 +93,15 @@ class Bayes(Search):
         self._distributions = _distributions(sweep.space)
         self._numbers: dict[int, int] = {}  # optuna counts from 0, in the order of asking
         self._study = optuna.create_study(direction=sweep.metric.goal)
+        self._sampling = False
 
     def ask(self, number: int) -> Point:
         import optuna
 
-        # Seeded by the trial's number: a resumed search would else draw its first points again.
-        self._study.sampler = optuna.samplers.GPSampler(seed=_seed(self._id, number))
+        if not self._sampling:
+            # Seeded by the trial's number: a resumed search would else draw its first points again.
+            self._study.sampler = optuna.samplers.GPSampler(seed=_seed(self._id, number))
+            self._sampling = True
         trial = self._study.ask(self._distributions)
         self._numbers[number] = trial.number
         return [trial.params[name] for name in self._distributions]
