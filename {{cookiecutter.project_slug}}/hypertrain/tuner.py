@@ -34,6 +34,7 @@ POLL = 0.1
 ALIKE = 3
 """So many trials that fail alike, with none completed, end the sweep."""
 INTERRUPTED = "interrupted"
+YAML_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # five times as fast where it exists
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,9 @@ class Session:
         args_json.write_text(json.dumps(record.params))
         words = command_line(self._sweep, record.params, args_json)
         config = {name: {"value": value} for name, value in record.params.items()}
-        (folder / "config.yaml").write_text(yaml.safe_dump({"wandb_version": 1, **config}))
+        (folder / "config.yaml").write_text(
+            yaml.dump({"wandb_version": 1, **config}, Dumper=YAML_DUMPER)
+        )
         environ = {
             **os.environ,
             **runs.environment(self._sweep, record, self._journal.folder),
