@@ -209,7 +209,7 @@ def test_failing_start_is_one_line_with_the_remedy(
     env, faults, says = FAILURES[name]
     write_sweep(root, {"x": [1]})
     server.faults = faults
-    code, output = result(hypertrain("start-sweep", env={"WANDB_HTTP_TIMEOUT": "1"} | env))
+    code, output = result(hypertrain("start-sweep", env={"WANDB_HTTP_TIMEOUT": "2"} | env))
     assert code == 2, output
     assert not outputs(output)
     [line] = [line for line in output.splitlines() if not line.startswith("wandb:")]

@@ -1,14 +1,41 @@
 """The W&B server: whatever goes wrong on the way to it, in one line that says what to do."""
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import wandb
 
 from hypertrain import UserError
 
+T = TypeVar("T")
 STORE = "`neuro secret add wandb-token @~/wandb-token.txt`"
+
+
+def bounded(call: Callable[[], T]) -> T:
+    """What the call returns; wandb repeats a request for minutes, several times over.
+
+    Raises: TimeoutError after six times wandb's own time limit.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(6 * float(os.environ.get("WANDB_HTTP_TIMEOUT", "10")))
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError
+    return results[0]
 
 
 @contextmanager
@@ -62,7 +89,7 @@ def _remedy(error: Exception) -> str:
     said = _line(getattr(answer, "message", None) or cause)
     if getattr(answer, "http_status", 0) == 401:
         return f"{server} refuses the key ({said}); copy it anew from the W&B settings, {STORE}"
-    if hasattr(cause, "response") and answer is None:
+    if isinstance(error, TimeoutError) or (hasattr(cause, "response") and answer is None):
         return f"{server} does not answer; check the network and WANDB_BASE_URL, then try again"
     if isinstance(error, wandb.errors.AuthenticationError):
         return f"{server}: {said}; copy the key anew from the W&B settings, {STORE}"

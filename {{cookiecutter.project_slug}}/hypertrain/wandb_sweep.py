@@ -18,7 +18,7 @@ from hypertrain import UserError
 from hypertrain.command import repeat
 from hypertrain.leaderboard import Row, plain, show
 from hypertrain.sweep import Metric, Sweep, load
-from hypertrain.wandb_server import talk
+from hypertrain.wandb_server import bounded, talk
 from hypertrain.wandb_worker import work
 
 __all__ = ["leaderboard", "start_sweep", "work"]
@@ -32,7 +32,7 @@ def start_sweep(sweep: Sweep, _root: Path) -> str:
     config = {**sweep.raw, "program": sweep.program.as_posix()}
     entity = os.environ.get("WANDB_ENTITY") or sweep.entity
     with talk(), redirect_stdout(StringIO()):
-        sweep_id = wandb.sweep(config, entity=entity, project=sweep.project)
+        sweep_id = bounded(lambda: wandb.sweep(config, entity=entity, project=sweep.project))
         owner = [os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"]]
         site = wandb.setup().settings.app_url.rstrip("/")
     path = "/".join([*owner, sweep_id])
