@@ -101,7 +101,7 @@ def test_readme_shows_what_the_command_prints(tried: tuple[str, Path]) -> None:
 
 def share_packages(there: Path, here: Path) -> None:
     """A new environment that finds the packages of another: pip has little left to install."""
-    venv.create(here, symlinks=True)
+    venv.create(here, symlinks=True, with_pip=True)
     (packages,) = here.glob("lib/python*/site-packages")
     (others,) = there.glob("lib/python*/site-packages")
     (packages / "shared.pth").write_text(f"{others}\n")
