@@ -220,6 +220,21 @@ def test_failing_start_is_one_line_with_the_remedy(
         assert secret not in output
 
 
+def test_failing_start_ends_though_the_service_of_wandb_does_not(
+    hypertrain: Start, root: Path, server: Server
+) -> None:
+    """Wandb waits for its service at exit; one that hears of nothing any more never ends."""
+    write_sweep(root, {"x": [1]})
+    server.faults = [Fault("silent")]
+    start = hypertrain("start-sweep", env={"WANDB_HTTP_TIMEOUT": "2"})
+    wait_until(lambda: "key is configured" in start.output, start)
+    comms = {pid: Path(f"/proc/{pid}/comm").read_text() for pid in processes_in(root)}
+    (service,) = (pid for pid, comm in comms.items() if comm.startswith("wandb-core"))
+    os.kill(service, signal.SIGSTOP)
+    assert start.process.wait(timeout=60) == 2, start.output
+    assert "does not answer" in start.output
+
+
 def test_start_survives_a_short_failure_of_the_server(
     hypertrain: Start, root: Path, server: Server
 ) -> None:

@@ -36,7 +36,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "start-sweep":
             from hypertrain.wandb_sweep import start_sweep
 
-            start_sweep(load(Path(os.environ.get("WANDB_SWEEPS_FILE", SWEEP_FILE)), root), root)
+            start_sweep(load(Path(os.environ.get("WANDB_SWEEPS_FILE", SWEEP_FILE)), root))
             return 0
         case "worker":
             from hypertrain.wandb_sweep import work

@@ -1,5 +1,6 @@
 """The W&B server: whatever goes wrong on the way to it, in one line that says what to do."""
 
+import atexit
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -44,14 +45,16 @@ def talk() -> Iterator[None]:
 
     Raises: UserError for a missing or refused key, a silent server, or what the server says.
     """
-    _forget_empty()
-    _check_key()
     try:
+        _forget_empty()
+        _check_key()
         yield
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001
-        # Wandb raises errors of its own, of pydantic and bare ones
+        # Wandb raises errors of its own, of pydantic and bare ones. Once it has given up a request,
+        # its own exit hook may wait for its service for good: end before that.
+        atexit.register(os._exit, 2)
         raise UserError(_remedy(error)) from None
 
 
@@ -69,11 +72,7 @@ def _check_key() -> None:
             "WANDB_API_KEY: the W&B key begins or ends with a blank or a line break; write it "
             f"with `printf %s KEY > ~/wandb-token.txt` and store it anew with {STORE}"
         )
-    try:
-        account = wandb.login(prompt=False, verify=False)
-    except Exception as error:  # noqa: BLE001
-        raise UserError(_remedy(error)) from None
-    if not account:
+    if not wandb.login(prompt=False, verify=False):
         raise UserError(
             f"there is no W&B key; set WANDB_API_KEY or run `wandb login`, on the platform {STORE}"
         )

@@ -24,7 +24,7 @@ from hypertrain.wandb_worker import work
 __all__ = ["leaderboard", "start_sweep", "work"]
 
 
-def start_sweep(sweep: Sweep, _root: Path) -> str:
+def start_sweep(sweep: Sweep) -> str:
     """Create the sweep on W&B; print its address, and as outputs of a flow's task.
 
     Returns: entity/project/id, what workers are started with.
