@@ -1,7 +1,7 @@
 """The real command-line clients against the stand-in platform, as a user has them.
 
 Each client version lives in an environment of its own: neuro-flow and apolo-flow install the same
-package. They are made once and kept in pytest's cache.
+package.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import hashlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from environments import environment
 from platform_api import serve
 from platform_jobs import sandbox
 from platform_launch import read_dockerfile
@@ -28,33 +28,18 @@ CLIENTS = {
 }
 # What was current when the executor's images of both versions were made; the newer one does not
 # print the line that the executor waits for when it builds an image.
-EXECUTOR = ("apolo-extras==25.9.0",)
+EXECUTOR = "apolo-extras==25.9.0"
 KEY = "cf23df2207d99a74fbe169e3eba035e633b65d94"  # the guide's example
 
 
-def _pip(python: Path | str, *arguments: str) -> None:
-    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        pytest.skip(f"cannot install {arguments}: {' '.join(lines)[:300]}")
+def client_environment(client: str) -> Path:
+    return environment(client, *CLIENTS[client])
 
 
-def environment(cache: pytest.Cache, name: str) -> Path:
-    root = Path(cache.mkdir("clients")) / name
-    if not (root / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", root], check=True, timeout=120)
-        _pip(root / "bin/python", *CLIENTS[name])
-        (root / "complete").touch()
-    return root
-
-
-def executor_packages(cache: pytest.Cache) -> Path:
-    root = Path(cache.mkdir("clients")) / "executor"
-    if not (root / "complete").exists():
-        _pip(sys.executable, "--no-deps", "--target", str(root), *EXECUTOR)
-        (root / "complete").touch()
-    return root
+def executor_packages() -> Path:
+    home = environment("executor", "--no-deps", EXECUTOR)
+    (packages,) = home.glob("lib/python*/site-packages")
+    return packages
 
 
 @dataclass(frozen=True)
@@ -129,14 +114,14 @@ class User:
 
 
 @contextmanager
-def platform_user(cache: pytest.Cache, client: str, project: Path, folder: Path) -> Iterator[User]:
+def platform_user(client: str, project: Path, folder: Path) -> Iterator[User]:
     """A platform of its own and a user who is logged in to it."""
     if sandbox() is None:
         pytest.skip("no private mounts here: neither bubblewrap nor unshare may make them")
     for name in ("home", "storage"):
         (folder / name).mkdir()
-    venv = environment(cache, client)
-    platform = Platform(folder / "storage", venv, executor_packages(cache))
+    venv = client_environment(client)
+    platform = Platform(folder / "storage", venv, executor_packages())
     with serve(platform):
         user = User(platform, folder / "home", project, venv / "bin")
         user.login()

@@ -19,8 +19,7 @@ from hypertrain import check_platform, check_program
 from hypertrain.check import check_sweep
 from hypertrain.probe import Finding
 from hypertrain.sweep import Sweep, load
-from platform_client import CLIENTS, KEY, User, platform_user
-from platform_client import environment as client_environment
+from platform_client import CLIENTS, KEY, User, client_environment, platform_user
 from platform_state import Fault
 
 PARSER = """\
@@ -309,19 +308,15 @@ def package() -> str:
 @pytest.fixture(scope="module", params=CLIENTS)
 def client(request: pytest.FixtureRequest) -> Path:
     """The commands of a client version."""
-    return client_environment(request.config.cache, request.param) / "bin"
+    return client_environment(request.param) / "bin"
 
 
 @pytest.fixture(scope="module")
-def user(
-    request: pytest.FixtureRequest, project: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[User]:
+def user(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     """What is asked of the platform, both client versions leave to the same `neuro`."""
     folder = tmp_path_factory.mktemp("user")
     shutil.copytree(project, folder / project.name)
-    with platform_user(
-        request.config.cache, "apolo-flow", folder / project.name, folder
-    ) as someone:
+    with platform_user("apolo-flow", folder / project.name, folder) as someone:
         someone.add_secret()
         yield someone
 

@@ -1,7 +1,4 @@
-"""Whichever way somebody comes in, the same project: the real tools, each in its own environment.
-
-The environments are made once, in `.cache/doors/`.
-"""
+"""Whichever way somebody comes in, the same project: real tools, each in its own environment."""
 
 from __future__ import annotations
 
@@ -9,15 +6,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
-import venv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Bake, tree
+from conftest import Bake, tree
+from environments import commands, environment
 
 pytestmark = pytest.mark.doors
 
@@ -37,28 +33,11 @@ TOOLS = {
         "cookiecutter==1.7.3",
     ],
 }
-Environment = Callable[[str], Path]
 
 
-@pytest.fixture(scope="session")
-def environment() -> Environment:
-    """`environment("cruft")` is the folder of that tool's commands."""
-
-    def made(tool: str) -> Path:
-        home = (
-            ROOT / ".cache" / "doors" / f"{tool}-py{sys.version_info.major}{sys.version_info.minor}"
-        )
-        commands = home / ("Scripts" if os.name == "nt" else "bin")
-        recipe = home / "recipe.json"
-        if not recipe.is_file() or json.loads(recipe.read_text()) != TOOLS[tool]:
-            venv.create(home, clear=True, with_pip=False)
-            pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-            target = ["--python", str(commands / "python"), "install", *TOOLS[tool]]
-            subprocess.run([*pip, *target], check=True, timeout=300)
-            recipe.write_text(json.dumps(TOOLS[tool]))
-        return commands
-
-    return made
+def tool(name: str) -> Path:
+    """The folder of that tool's commands."""
+    return commands(environment(name, *TOOLS[name]))
 
 
 @pytest.fixture(scope="module")
@@ -123,13 +102,12 @@ def repository(template: Path, tmp_path: Path, env: dict[str, str]) -> Path:
 @pytest.mark.parametrize("version", ["1.7.2", "1.7.3", "2.1.1", "2.6.0", "2.7.1"])
 def test_every_cookiecutter_asks_the_guides_questions_and_gives_the_same_bytes(
     version: str,
-    environment: Environment,
     template: Path,
     expected: dict[str, bytes],
     tmp_path: Path,
     env: dict[str, str],
 ) -> None:
-    command = environment(f"cookiecutter-{version}") / "cookiecutter"
+    command = tool(f"cookiecutter-{version}") / "cookiecutter"
 
     asked = run([command, template], tmp_path, env, answers=f"{NAME}\n\n\n")
     order = [asked.stdout.index(key) for key in ("project_name", "project_slug", "code_directory")]
@@ -142,13 +120,12 @@ def test_every_cookiecutter_asks_the_guides_questions_and_gives_the_same_bytes(
 
 
 def test_git_url_with_a_branch(
-    environment: Environment,
     repository: Path,
     expected: dict[str, bytes],
     tmp_path: Path,
     env: dict[str, str],
 ) -> None:
-    command = environment("cookiecutter-2.7.1") / "cookiecutter"
+    command = tool("cookiecutter-2.7.1") / "cookiecutter"
     options = ["--checkout", "release", "--no-input", f"project_name={NAME}"]
     run([command, repository.as_uri(), *options], tmp_path, env)
     assert tree(tmp_path / SLUG) == expected
@@ -194,7 +171,6 @@ def config_api() -> Iterator[str]:
 
 
 def test_neuro_project_init(
-    environment: Environment,
     repository: Path,
     expected: dict[str, bytes],
     config_api: str,
@@ -203,7 +179,7 @@ def test_neuro_project_init(
 ) -> None:
     published = tmp_path.as_uri() + "/"
     git(tmp_path, env, "config", "--global", f"url.{published}.insteadOf", "https://github.com/")
-    neuro: list[str | Path] = [environment("neuro") / "neuro"]
+    neuro: list[str | Path] = [tool("neuro") / "neuro"]
     neuro += ["--disable-pypi-version-check", "--skip-stats"]
     run([*neuro, "config", "login-with-token", "token", config_api], tmp_path, env)
 
@@ -218,13 +194,12 @@ def test_neuro_project_init(
 
 
 def test_cruft_brings_a_change_of_the_template_and_keeps_an_edit(
-    environment: Environment,
     repository: Path,
     expected: dict[str, bytes],
     tmp_path: Path,
     env: dict[str, str],
 ) -> None:
-    cruft = environment("cruft") / "cruft"
+    cruft = tool("cruft") / "cruft"
     release = ["--checkout", "release"]  # `cruft check` and `cruft update` forget it
     answers = ["--no-input", "--extra-context", json.dumps({"project_name": NAME})]
     run([cruft, "create", repository.as_uri(), *release, *answers], tmp_path, env)

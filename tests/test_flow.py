@@ -31,14 +31,13 @@ WORK = "print('worked')"
 
 
 @pytest.fixture
-def make_user(request: pytest.FixtureRequest, project: Path, tmp_path: Path) -> Iterator[MakeUser]:
+def make_user(project: Path, tmp_path: Path) -> Iterator[MakeUser]:
     with ExitStack() as stack:
 
         def make(client: str) -> User:
             folder = tmp_path / client / project.name
             shutil.copytree(project, folder)
-            cache = request.config.cache
-            return stack.enter_context(platform_user(cache, client, folder, tmp_path / client))
+            return stack.enter_context(platform_user(client, folder, tmp_path / client))
 
         yield make
 

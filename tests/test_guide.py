@@ -36,10 +36,10 @@ FILES = {
 
 
 @pytest.fixture
-def user(request: pytest.FixtureRequest, bake: Bake, tmp_path: Path) -> Iterator[User]:
+def user(bake: Bake, tmp_path: Path) -> Iterator[User]:
     project = tmp_path / "hyperparameter-tuning-test"
     shutil.copytree(bake(project_name="Hyperparameter tuning test"), project)
-    with platform_user(request.config.cache, "neuro-flow", project, tmp_path) as user:
+    with platform_user("neuro-flow", project, tmp_path) as user:
         yield user
 
 

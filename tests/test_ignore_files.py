@@ -49,11 +49,9 @@ def test_git_adds_none_of_them(project: Path, planted: Path) -> None:
 
 
 @pytest.mark.doors
-def test_nothing_of_them_is_uploaded(
-    project: Path, planted: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_nothing_of_them_is_uploaded(project: Path, planted: Path, tmp_path: Path) -> None:
     subprocess.run(["git", "-C", planted, "init", "-q"], check=True)
-    with platform_user(request.config.cache, "apolo-flow", planted, tmp_path) as user:
+    with platform_user("apolo-flow", planted, tmp_path) as user:
         user.run("neuro-flow", "upload", "ALL")
         user.run("neuro-flow", "build", "myimage")
         (image,) = user.platform.images.values()
