@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,8 @@ import pytest
 from pytest_cookies.plugin import Cookies
 
 sys.dont_write_bytecode = True  # caches in the template folder would be baked along
+# What a shell starts in the background ignores Ctrl-C, and so would every command under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 ROOT = Path(__file__).resolve().parents[1]
 Bake = Callable[..., Path]
 

@@ -51,6 +51,7 @@ EXPECTED = set(
     hypertrain/machine.py
     hypertrain/metrics.py
     hypertrain/probe.py
+    hypertrain/quantiles.py
     hypertrain/report.py
     hypertrain/runs.py
     hypertrain/screen.py

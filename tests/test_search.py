@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypertrain.quantiles import EDGE, Steps
 from hypertrain.search import Grid, Point, Search, new_search, params_at
-from hypertrain.space import EDGE, Parameter, Steps, as_sent, parse
+from hypertrain.space import Parameter, as_sent, parse
 from hypertrain.sweep import Sweep
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st

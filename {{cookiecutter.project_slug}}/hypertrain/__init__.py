@@ -5,7 +5,8 @@
     __main__     the command line
     tuner        the loop: which trial next, on which worker, until when
     sweep        reads and checks the sweep file
-    space        distributions of the search space
+    space        the search space, as the sweep file gives it
+    quantiles    its continuous distributions
     search       which point to try next (grid, random, bayes)
     hyperband    which running trial to stop early
     command      the command line of a trial

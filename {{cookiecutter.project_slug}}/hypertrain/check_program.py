@@ -1,21 +1,19 @@
 """Checks of the user's program: it takes the sweep's parameters and logs the sweep's metric."""
 
 import difflib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hypertrain import metrics, probe, runs, trial, warm
 from hypertrain.command import command_line
 from hypertrain.journal import Record
 from hypertrain.probe import Finding
+from hypertrain.quantiles import EDGE
 from hypertrain.search import new_search, params_at
-from hypertrain.space import EDGE, Parameter, nest
+from hypertrain.space import Parameter, nest
 from hypertrain.sweep import Sweep
 
 PARSE, TRIAL = 120.0, 600.0
@@ -190,9 +188,7 @@ def _run_trial(
 ) -> int | None:
     """Exit status; None if it was still running when the metric came or time was up."""
     folder.mkdir(parents=True)
-    config = {key: {"value": value} for key, value in params.items()}
-    (folder / "config.yaml").write_text(yaml.safe_dump({"wandb_version": 1, **config}))
-    (folder / "args.json").write_text(json.dumps(params))
+    runs.write_params(folder, params)
     package = Path(__file__).parent
     environ = {
         **probe.environment(package / "inject"),
@@ -201,7 +197,7 @@ def _run_trial(
         metrics.FILE: str(folder / trial.METRICS),
         "HYPERTRAIN_ROOT": str(package.parent),
     }
-    words = command_line(sweep, params, folder / "args.json")
+    words = command_line(sweep, params, folder / runs.ARGS)
     with (folder / trial.OUTPUT).open("wb") as output:
         process = probe.start(words, here, environ, output, output)
     try:

@@ -3,7 +3,6 @@
 import inspect
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, Literal
+
+from hypertrain import trial
 
 TASK = "HYPERTRAIN_TASK"
 
@@ -72,12 +73,7 @@ def wait(done: Callable[[], bool], seconds: float) -> None:
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
-    """End the process and whatever it has started."""
-    if os.name == "nt":
-        process.kill()
-    else:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+    trial.kill(process)
     process.wait()
 
 

@@ -9,7 +9,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hypertrain.space import EDGE, Parameter, as_sent, nest
+from hypertrain.quantiles import EDGE
+from hypertrain.space import Parameter, as_sent, nest
 from hypertrain.sweep import Sweep
 
 if TYPE_CHECKING:

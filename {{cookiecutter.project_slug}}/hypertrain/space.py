@@ -1,4 +1,4 @@
-"""The search space: W&B's distributions as grids, integer ranges and inverse CDFs.
+"""The search space: a sweep file's parameters as lists, integer ranges and inverse CDFs.
 
 Meaning and bounds are those of W&B's own engine, the package `sweeps` 0.3.0 (`params.py`).
 """
@@ -9,10 +9,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from statistics import NormalDist
 from typing import Any
 
-from hypertrain import UserError
+from hypertrain import UserError, quantiles
+from hypertrain.quantiles import Inverse
 
 NAME_RULE = "a letter or _ first, then letters, digits, _ . -"
 
@@ -154,9 +154,6 @@ def _int_uniform(path: tuple[str, ...], config: Mapping[str, Any]) -> Parameter:
     return Parameter(path, values=range(low, high + 1))
 
 
-Inverse = Callable[[float], float]
-
-
 def _between(shape: Callable[[float, float], Inverse], positive: bool = False) -> "_Reader":
     """Reader of a distribution with bounds, from its inverse CDF as a function of them."""
 
@@ -200,82 +197,32 @@ def _quantised(read: "_Reader") -> "_Reader":
 
 
 def _q_uniform(path: tuple[str, ...], config: Mapping[str, Any]) -> Parameter:
-    parameter = _quantised(_between(_uniform))(path, config)
+    parameter = _quantised(_between(quantiles.uniform))(path, config)
     low, high, q = config["min"], config["max"], config.get("q", 1.0)
     if (high - low) / q > MANY or low + q == low or high + q == high:
         raise _error(path, "q", f"{q} is too small for min {low} and max {high}; raise it")
-    return Parameter(path, quantile=parameter.quantile, steps=Steps(low, high, q))
-
-
-class Steps(Sequence[Any]):
-    """From `low` in steps of `q` to below `high`, as `numpy.arange` computes them."""
-
-    def __init__(self, low: float, high: float, q: float) -> None:
-        self._low, self._step, self._count = low, low + q - low, math.ceil((high - low) / q)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._low + range(self._count)[index] * self._step
-
-
-def _uniform(low: float, high: float) -> Inverse:
-    return lambda u: low + (high - low) * u
-
-
-def _log_uniform(low: float, high: float) -> Inverse:
-    return lambda u: math.exp(low + (high - low) * u)
-
-
-def _log_uniform_values(low: float, high: float) -> Inverse:
-    inverse = _log_uniform(math.log(low), math.log(high))
-    return lambda u: min(max(inverse(u), low), high)
-
-
-def _inv_log_uniform(low: float, high: float) -> Inverse:
-    return lambda u: math.exp(-(low + (high - low) * (1 - u)))
-
-
-def _inv_log_uniform_values(low: float, high: float) -> Inverse:
-    inverse = _inv_log_uniform(-math.log(high), -math.log(low))
-    return lambda u: min(max(inverse(u), low), high)
-
-
-def _normal(mu: float, sigma: float) -> Inverse:
-    return NormalDist(mu, sigma).inv_cdf
-
-
-def _log_normal(mu: float, sigma: float) -> Inverse:
-    inverse = NormalDist(mu, sigma).inv_cdf
-    return lambda u: math.exp(inverse(u))
-
-
-def _beta(a: float, b: float) -> Inverse:
-    from scipy.special import betaincinv  # type: ignore[import-untyped]  # slow, seldom needed
-
-    return lambda u: float(betaincinv(a, b, u))
+    return Parameter(path, quantile=parameter.quantile, steps=quantiles.Steps(low, high, q))
 
 
 _Reader = Callable[[tuple[str, ...], Mapping[str, Any]], Parameter]
 
-_normal_reader = _with(_normal, {"sigma"}, mu=0.0, sigma=1.0)
-_log_normal_reader = _with(_log_normal, {"sigma"}, mu=0.0, sigma=1.0)
-_beta_reader = _with(_beta, {"a", "b"}, a=1.0, b=1.0)
+_normal_reader = _with(quantiles.normal, {"sigma"}, mu=0.0, sigma=1.0)
+_log_normal_reader = _with(quantiles.log_normal, {"sigma"}, mu=0.0, sigma=1.0)
+_beta_reader = _with(quantiles.beta, {"a", "b"}, a=1.0, b=1.0)
 
 DISTRIBUTIONS: dict[str, _Reader] = {
     "constant": _constant,
     "categorical": _categorical,
     "categorical_w_probabilities": _weighted,
     "int_uniform": _int_uniform,
-    "uniform": _between(_uniform),
+    "uniform": _between(quantiles.uniform),
     "q_uniform": _q_uniform,
-    "log_uniform": _between(_log_uniform),
-    "log_uniform_values": _between(_log_uniform_values, positive=True),
-    "q_log_uniform": _quantised(_between(_log_uniform)),
-    "q_log_uniform_values": _quantised(_between(_log_uniform_values, positive=True)),
-    "inv_log_uniform": _between(_inv_log_uniform),
-    "inv_log_uniform_values": _between(_inv_log_uniform_values, positive=True),
+    "log_uniform": _between(quantiles.log_uniform),
+    "log_uniform_values": _between(quantiles.log_uniform_values, positive=True),
+    "q_log_uniform": _quantised(_between(quantiles.log_uniform)),
+    "q_log_uniform_values": _quantised(_between(quantiles.log_uniform_values, positive=True)),
+    "inv_log_uniform": _between(quantiles.inv_log_uniform),
+    "inv_log_uniform_values": _between(quantiles.inv_log_uniform_values, positive=True),
     "normal": _normal_reader,
     "q_normal": _quantised(_normal_reader),
     "log_normal": _log_normal_reader,
@@ -286,19 +233,14 @@ DISTRIBUTIONS: dict[str, _Reader] = {
 
 
 def _finite(path: tuple[str, ...], inverse: Inverse) -> Inverse:
-    try:
-        if all(math.isfinite(inverse(u)) for u in (EDGE, 1 - EDGE)):
-            return inverse
-    except (OverflowError, ValueError):
-        pass
+    if quantiles.is_finite(inverse):
+        return inverse
     raise UserError(
         f"{_key(path)}: these numbers lead to values too large to compute; log_uniform and "
         "log_normal take exponents of e, log_uniform_values takes plain values"
     )
 
 
-EDGE = 1e-6
-"""Quantiles are drawn from [EDGE, 1 - EDGE]: some distributions are infinite at 0 and 1."""
 MANY = 2**53
 """Floats tell no more whole numbers apart."""
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, repeat
 from operator import mul, truediv
@@ -91,8 +92,20 @@ def load(path: Path, root: Path) -> Sweep:
 
     Raises: UserError with the file, the key and the remedy.
     """
-    try:
+    with _named(path):
         return _sweep(path, _mapping(path), root)
+
+
+def from_mapping(path: Path, raw: dict[str, Any], root: Path) -> Sweep:
+    """Check a sweep that comes from elsewhere; errors name it `path`."""
+    with _named(path):
+        return _sweep(path, raw, root)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
     except UserError as error:
         line = " ".join(str(error).split())
         raise UserError(f"{path}: {line}") from None

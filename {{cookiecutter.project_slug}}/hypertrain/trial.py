@@ -50,8 +50,8 @@ def terminate(process: BaseProcess) -> None:
     process.terminate()
 
 
-def kill(process: BaseProcess) -> None:
-    """End whatever is left of the trial."""
+def kill(process: "BaseProcess | subprocess.Popen[bytes]") -> None:
+    """End the process and whatever it has started."""
     if os.name == "nt":
         process.kill()
     elif process.pid:

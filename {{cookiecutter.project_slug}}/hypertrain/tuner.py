@@ -1,7 +1,6 @@
 """The sweep on this machine: gives points to workers until the search is done."""
 
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -15,7 +14,6 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 
 from hypertrain import UserError, machine, runs, trial, warm
@@ -34,7 +32,6 @@ POLL = 0.1
 ALIKE = 3
 """So many trials that fail alike, with none completed, end the sweep."""
 INTERRUPTED = "interrupted"
-YAML_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # five times as fast where it exists
 
 
 @dataclass(frozen=True)
@@ -180,13 +177,8 @@ class Session:
         self._screen.started(record)
 
     def _launch(self, record: Record, worker: int, folder: Path) -> trial.Launch:
-        args_json = folder / "args.json"
-        args_json.write_text(json.dumps(record.params))
-        words = command_line(self._sweep, record.params, args_json)
-        config = {name: {"value": value} for name, value in record.params.items()}
-        (folder / "config.yaml").write_text(
-            yaml.dump({"wandb_version": 1, **config}, Dumper=YAML_DUMPER)
-        )
+        runs.write_params(folder, record.params)
+        words = command_line(self._sweep, record.params, folder / runs.ARGS)
         environ = {
             **os.environ,
             **runs.environment(self._sweep, record, self._journal.folder),
@@ -309,7 +301,7 @@ def _conclude(
     program = sweep.program.as_posix()
 
     def repeat_row(row: Row) -> str:
-        return repeat(sweep, row.params, results / f"trials/{row.name}/args.json")
+        return repeat(sweep, row.params, results / "trials" / row.name / runs.ARGS)
 
     records = list(journal.records.values())
     rows = [

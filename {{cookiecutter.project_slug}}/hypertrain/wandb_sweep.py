@@ -2,8 +2,6 @@
 
 import math
 import os
-import tempfile
-from collections.abc import Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -11,13 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 import wandb
-import yaml
 from rich.console import Console
 
 from hypertrain import UserError
 from hypertrain.command import repeat
 from hypertrain.leaderboard import Row, plain, show
-from hypertrain.sweep import Metric, Sweep, load
+from hypertrain.sweep import Metric, Sweep, from_mapping
 from hypertrain.wandb_server import bounded, talk
 from hypertrain.wandb_worker import work
 
@@ -53,7 +50,7 @@ def leaderboard(path: str, console: Console) -> None:
         config, url = found.config, found.url
         project = path.rpartition("/")[0]
         runs = list(api.runs(project, filters={"$and": [{"sweep": found.id}]}, lazy=False))
-        sweep = _read_back(config, path)
+        sweep = from_mapping(Path(path), dict(config), Path.cwd())
         rows = [_row(run, sweep) for run in runs]
     say = plain(console)
     if rows:
@@ -61,16 +58,6 @@ def leaderboard(path: str, console: Console) -> None:
     else:
         say("No trial has started yet.")
     say(f"\n{url}")
-
-
-def _read_back(config: Mapping[str, Any], path: str) -> Sweep:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "wandb-sweep.yaml")
-        file.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
-        try:
-            return load(file, Path.cwd())
-        except UserError as error:
-            raise UserError(str(error).replace(str(file), path)) from None
 
 
 def _row(run: Any, sweep: Sweep) -> Row:
