@@ -18,10 +18,11 @@ from pathlib import Path
 
 PROGRAM = "HYPERTRAIN_PRELOAD"
 LAZY = {
-    # What the packages put off until their first use, which is in every trial.
     "torch": ("torch._dynamo",),
-    "wandb": ("wandb.apis.public", "wandb.sdk.launch.inputs.internal", "requests"),
+    "wandb": ("requests", "yaml", "wandb.sdk.lib.gitlib"),
 }
+RUN = ("wandb.apis.public", "wandb.sdk.launch.inputs.internal")
+"""Only for a W&B run that is not disabled."""
 
 
 def can_fork() -> bool:
@@ -75,11 +76,16 @@ def _preload(program: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()
     for name in imports(program):
-        _import(name)
-        for lazy in LAZY.get(name.split(".")[0], ()):
-            _import(lazy)
+        for module in (name, *_lazy(name.split(".")[0])):
+            _import(module)
     gc.freeze()
     gc.enable()
+
+
+def _lazy(package: str) -> tuple[str, ...]:
+    """What the package puts off until its first use, which is in every trial."""
+    run = package == "wandb" and os.environ.get("WANDB_MODE") != "disabled"
+    return LAZY.get(package, ()) + (RUN if run else ())
 
 
 def _import(name: str) -> None:
