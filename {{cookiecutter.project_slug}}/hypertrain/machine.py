@@ -17,8 +17,9 @@ def share_threads(workers: int) -> None:
 
     Two trials with a thread for each core get in each other's way and run several times slower.
     """
-    for name in THREADS:
-        os.environ.setdefault(name, str(max(1, _cores() // workers)))
+    if "OMP_NUM_THREADS" not in os.environ:  # the others follow it
+        for name in THREADS:
+            os.environ.setdefault(name, str(max(1, _cores() // workers)))
 
 
 def gpus() -> list[str]:
