@@ -171,7 +171,7 @@ def largest(figures: Figures) -> str:
 def soonest(figures: Figures) -> str:
     found = figures["resume"]["found"]
     lost = sum(row["lost"] for row in found)
-    return f"{median(row['running'] for row in found):.2f} s, {lost} lost"
+    return f"{median(row['handed_out'] for row in found):.2f} s, {lost} lost"
 
 
 def no_worse(figures: Figures) -> str:

@@ -446,10 +446,11 @@ os.chdir("/")
 
 def test_a_program_ends_as_it_would_on_its_own(root: Path) -> None:
     ending = """
-import atexit, threading, time, wandb
+import atexit, threading, time, wandb, weakref
 from torch.utils.data import DataLoader
 run = wandb.init()
 atexit.register(lambda: print("atexit ran"))
+weakref.finalize(run, print, "finalizer ran")
 def late():
     time.sleep(0.5)
     print("thread ran")
@@ -462,6 +463,7 @@ wandb.log({"score": total})
     assert records(root)[1]["value"] == 45, done.stdout
     output = (results(root) / "trials" / "1" / "output.log").read_text()
     assert output.index("thread ran") < output.index("atexit ran")
+    assert "finalizer ran" in output
     assert "wandb sync" in output  # the run was finished, though the program never says so
 
 
