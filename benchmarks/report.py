@@ -43,7 +43,7 @@ def render(figures: Figures) -> str:
             mode, trials = key.split("-")
             parts += [
                 f"### {trials} trials, `WANDB_MODE={mode}`",
-                speed(list(part["rounds"][0]), part["rounds"], *counts(part), part["memory"]),
+                speed(part["rounds"], *counts(part), part["memory"]),
             ]
         parts.append(f"Measured on {part['where']}.")
     return "\n\n".join(parts)
@@ -53,10 +53,9 @@ def counts(part: Mapping[str, Any]) -> tuple[int, int]:
     return len(part["rounds"]), part["attempts"]
 
 
-def speed(
-    names: Sequence[str], rounds: Rounds, clean: int, attempts: int, memory: Mapping[str, int]
-) -> str:
+def speed(rounds: Rounds, clean: int, attempts: int, memory: Mapping[str, int]) -> str:
     """One line per contestant: medians over the rounds, and its time as a multiple of ours."""
+    names = list(rounds[0])
     rows = [
         [
             NAMES[name],

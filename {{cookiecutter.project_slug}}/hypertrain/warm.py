@@ -13,7 +13,7 @@ import signal
 import sys
 import weakref
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -25,6 +25,14 @@ LAZY = {
 }
 RUN = ("wandb.apis.public", "wandb.sdk.launch.inputs.internal")
 """Only for a W&B run that is not disabled."""
+ALLOCATOR = ":".join(
+    (
+        "glibc.malloc.hugetlb=1",
+        "glibc.malloc.mmap_threshold=33554432",
+        "glibc.malloc.trim_threshold=268435456",
+    )
+)
+"""Memory in huge pages, kept when freed: glibc would return it after each batch of a training."""
 
 
 def can_fork() -> bool:
@@ -40,10 +48,20 @@ def start_method(program: Path) -> BaseContext:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "hypertrain.trial"])
-    os.environ[PROGRAM] = str(program)
-    forkserver.ensure_running()
-    del os.environ[PROGRAM]
+    with _environment({"GLIBC_TUNABLES": ALLOCATOR, **os.environ, PROGRAM: str(program)}):
+        forkserver.ensure_running()
     return context
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def imports(program: Path) -> list[str]:
