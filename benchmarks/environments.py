@@ -41,6 +41,7 @@ def python(name: str) -> Path:
 def variables(name: str, project: Path) -> dict[str, str]:
     """What the processes of a peer find in their environment: nothing of the user's W&B account."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | {
         "PATH": os.pathsep.join([str(python(name).parent), os.environ["PATH"]]),
         "PYTHONPATH": os.pathsep.join([str(project), str(HERE / "peers")]),

@@ -1,4 +1,4 @@
-"""All benchmarks, on Linux, with nothing else running, in about an hour:
+"""All benchmarks, on Linux, with nothing else running, in an hour and a quarter:
 
     python benchmarks/run.py
     python benchmarks/run.py --only ours,limit --rounds 3 --trials 12 --mode disabled

@@ -57,6 +57,7 @@ EXPECTED = set(
     hypertrain/screen.py
     hypertrain/search.py
     hypertrain/space.py
+    hypertrain/summary.py
     hypertrain/sweep.py
     hypertrain/trial.py
     hypertrain/tuner.py

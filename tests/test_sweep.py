@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import pty
 import re
 import shutil
@@ -442,6 +443,23 @@ os.chdir("/")
     assert len(draws) == 4
     for column in zip(*(draw.split() for draw in draws), strict=True):
         assert len(set(column)) == 4
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators are left alone")
+def test_a_trial_keeps_the_memory_that_it_frees(root: Path) -> None:
+    batches = """
+import os, resource, wandb
+for _ in range(20):
+    activations = [bytearray(10_000_000) for _ in range(4)]
+    del activations
+assert "MALLOC_TRIM_THRESHOLD_" not in os.environ
+wandb.init()
+wandb.log({"score": resource.getrusage(resource.RUSAGE_SELF).ru_minflt})
+"""
+    arguments = write_sweep(root, batches, parameters={"a": {"value": 1}})
+    done = run(root, *arguments)
+    touched_once = 4 * 10_000_000 / os.sysconf("SC_PAGE_SIZE")
+    assert records(root)[1]["value"] < 5 * touched_once, done.stdout
 
 
 def test_a_program_ends_as_it_would_on_its_own(root: Path) -> None:

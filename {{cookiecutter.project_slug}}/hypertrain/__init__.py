@@ -15,7 +15,8 @@
     metrics      what a trial logs, seen from outside
     journal      results on disk: nothing is lost, nothing is run twice
     screen       what you see meanwhile
-    leaderboard  what you see at the end
+    summary      what you are told before and after
+    leaderboard  the table at the end
     report       the same as an HTML file, with pictures
     machine      GPUs and cores to share between the workers
     runs         the W&B runs of the trials

@@ -1,6 +1,5 @@
 """The sweep on this machine: gives points to workers until the search is done."""
 
-import hashlib
 import os
 import shutil
 import signal
@@ -16,13 +15,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hypertrain import UserError, machine, runs, trial, warm
-from hypertrain.command import command_line, python_program, repeat
+from hypertrain import UserError, machine, runs, summary, trial, warm
+from hypertrain.command import command_line, python_program
 from hypertrain.hyperband import Hyperband
 from hypertrain.journal import COMPLETED, FAILED, STOPPED, Journal, Record
-from hypertrain.leaderboard import Row, plain, ranked, show
 from hypertrain.metrics import FILE, Reader
-from hypertrain.report import write_report
 from hypertrain.screen import Screen
 from hypertrain.search import new_search, params_at
 from hypertrain.sweep import Sweep
@@ -74,12 +71,12 @@ def tune(sweep: Sweep, root: Path, limits: Limits, console: Console) -> int:
     results = Path("results") / f"sweep-{sweep.id}"
     with Journal(root / results) as journal:
         session = Session(sweep, root, replace(limits, count=count), journal, console)
-        _greet(console, sweep, results, root, session)
+        summary.before(console, sweep, root, results, session.total, session.done)
         try:
             interruption = session.run()
         except OSError as error:
             raise UserError(f"{results}: {error.strerror}: {error.filename or ''}") from None
-        _conclude(console, sweep, results, journal, interruption)
+        summary.after(console, sweep, results, journal, interruption)
         if interruption == INTERRUPTED:
             return 130
         return 0 if any(record.done for record in journal.records.values()) else 1
@@ -272,62 +269,3 @@ class Session:
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-def _greet(console: Console, sweep: Sweep, results: Path, root: Path, session: Session) -> None:
-    """Tell what is about to run, and how it relates to what ran before."""
-    say = plain(console)
-    total = "until its limit" if session.total is None else f"{session.total} trials"
-    say(f"{sweep.path}: {sweep.method} search with {sweep.program.as_posix()}, {total}")
-    fingerprint = hashlib.sha256((root / sweep.program).read_bytes()).hexdigest()
-    mark = root / results / "program.sha256"
-    if not mark.exists():
-        mark.write_text(fingerprint)
-        if len(list(root.glob("results/sweep-*"))) > 1:
-            say(f"The sweep file has changed: a new sweep, in {results}; earlier results stay.")
-        return
-    if session.done:
-        say(f"{session.done} trials are done already, in {results}.")
-    if mark.read_text() != fingerprint:
-        say(f"{sweep.program} has changed since; to run all trials anew, move {results} away.")
-
-
-def _conclude(
-    console: Console, sweep: Sweep, results: Path, journal: Journal, interruption: str | None
-) -> None:
-    """Print the leaderboard and what to do next."""
-    say = plain(console)
-
-    program = sweep.program.as_posix()
-
-    def repeat_row(row: Row) -> str:
-        return repeat(sweep, row.params, results / "trials" / row.name / runs.ARGS)
-
-    records = list(journal.records.values())
-    rows = [
-        Row(str(r.number), r.state, r.value, r.params, r.seconds, r.reason or "")
-        for r in records
-        if r.state
-    ]
-    if rows:
-        say("")
-        show(console, rows, sweep.metric, repeat_row)
-        title = f"{sweep.name}: {sweep.method} search with {program}"
-        best = ranked(rows, sweep.metric)[0]
-        command = repeat_row(best) if best.value is not None else None
-        write_report(journal.folder / "report.html", title, rows, sweep.metric, command)
-        say(f"\nReport: {results / 'report.html'}")
-    failed = [record for record in records if record.state == FAILED]
-    if failed and len(failed) == len(rows):
-        output = results / failed[-1].folder / trial.OUTPUT
-        say(f"\nNo trial has completed. The last lines of {output}:")
-        for line in trial.last_lines(journal.folder / failed[-1].folder / trial.OUTPUT, 15):
-            say(f"  {line}")
-    elif failed:
-        say(
-            f"\n{len(failed)} failed; the output of each is in {results}/trials/NUMBER/{trial.OUTPUT}"
-        )
-    if list(journal.folder.glob("wandb/offline-run-*")):
-        say(f"\nUpload the runs to W&B, if you like:\n  wandb sync {results}/wandb/offline-run-*")
-    if interruption:
-        say(f"\nStopped: {interruption}. The same command goes on where it stopped.")

@@ -25,14 +25,8 @@ LAZY = {
 }
 RUN = ("wandb.apis.public", "wandb.sdk.launch.inputs.internal")
 """Only for a W&B run that is not disabled."""
-ALLOCATOR = ":".join(
-    (
-        "glibc.malloc.hugetlb=1",
-        "glibc.malloc.mmap_threshold=33554432",
-        "glibc.malloc.trim_threshold=268435456",
-    )
-)
-"""Memory in huge pages, kept when freed: glibc would return it after each batch of a training."""
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
+"""In bytes: glibc would give memory back after each batch of a training, only to ask for it again."""
 
 
 def can_fork() -> bool:
@@ -48,7 +42,7 @@ def start_method(program: Path) -> BaseContext:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "hypertrain.trial"])
-    with _environment({"GLIBC_TUNABLES": ALLOCATOR, **os.environ, PROGRAM: str(program)}):
+    with _environment({**ALLOCATOR, **os.environ, PROGRAM: str(program)}):
         forkserver.ensure_running()
     return context
 

@@ -1,0 +1,72 @@
+"""What the tuner says before the first trial and after the last."""
+
+import hashlib
+from pathlib import Path
+
+from rich.console import Console
+
+from hypertrain import runs, trial
+from hypertrain.command import repeat
+from hypertrain.journal import FAILED, Journal
+from hypertrain.leaderboard import Row, plain, ranked, show
+from hypertrain.report import write_report
+from hypertrain.sweep import Sweep
+
+
+def before(
+    console: Console, sweep: Sweep, root: Path, results: Path, total: int | None, done: int
+) -> None:
+    """Tell what is about to run, and how it relates to what ran before."""
+    say = plain(console)
+    trials = "until its limit" if total is None else f"{total} trials"
+    say(f"{sweep.path}: {sweep.method} search with {sweep.program.as_posix()}, {trials}")
+    fingerprint = hashlib.sha256((root / sweep.program).read_bytes()).hexdigest()
+    mark = root / results / "program.sha256"
+    if not mark.exists():
+        mark.write_text(fingerprint)
+        if len(list(root.glob("results/sweep-*"))) > 1:
+            say(f"The sweep file has changed: a new sweep, in {results}; earlier results stay.")
+        return
+    if done:
+        say(f"{done} trials are done already, in {results}.")
+    if mark.read_text() != fingerprint:
+        say(f"{sweep.program} has changed since; to run all trials anew, move {results} away.")
+
+
+def after(
+    console: Console, sweep: Sweep, results: Path, journal: Journal, interruption: str | None
+) -> None:
+    """Print the leaderboard and what to do next; write the report."""
+    say = plain(console)
+
+    def repeat_row(row: Row) -> str:
+        return repeat(sweep, row.params, results / "trials" / row.name / runs.ARGS)
+
+    records = list(journal.records.values())
+    rows = [
+        Row(str(r.number), r.state, r.value, r.params, r.seconds, r.reason or "")
+        for r in records
+        if r.state
+    ]
+    if rows:
+        say("")
+        show(console, rows, sweep.metric, repeat_row)
+        title = f"{sweep.name}: {sweep.method} search with {sweep.program.as_posix()}"
+        best = ranked(rows, sweep.metric)[0]
+        command = repeat_row(best) if best.value is not None else None
+        write_report(journal.folder / "report.html", title, rows, sweep.metric, command)
+        say(f"\nReport: {results / 'report.html'}")
+    failed = [record for record in records if record.state == FAILED]
+    if failed and len(failed) == len(rows):
+        output = results / failed[-1].folder / trial.OUTPUT
+        say(f"\nNo trial has completed. The last lines of {output}:")
+        for line in trial.last_lines(journal.folder / failed[-1].folder / trial.OUTPUT, 15):
+            say(f"  {line}")
+    elif failed:
+        say(
+            f"\n{len(failed)} failed; the output of each is in {results}/trials/NUMBER/{trial.OUTPUT}"
+        )
+    if list(journal.folder.glob("wandb/offline-run-*")):
+        say(f"\nUpload the runs to W&B, if you like:\n  wandb sync {results}/wandb/offline-run-*")
+    if interruption:
+        say(f"\nStopped: {interruption}. The same command goes on where it stopped.")
