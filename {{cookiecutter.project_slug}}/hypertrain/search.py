@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import optuna
 
 Point = list[float]
+DESIGN = 5
+"""So many completed trials come before the first that `bayes` suggests."""
 
 
 def params_at(space: Sequence[Parameter], point: Point) -> dict[str, Any]:
@@ -83,15 +85,19 @@ class Random(Search):
 
 
 class Bayes(Search):
-    """Gaussian process; trials that still run count as pending."""
+    """Gaussian process; trials that still run count as pending.
+
+    The first trials are points of a Sobol sequence, which covers the space more evenly than chance.
+    """
 
     def __init__(self, sweep: Sweep) -> None:
         import optuna
 
         assert sweep.metric is not None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._id = sweep.id
+        self._id, self._space = sweep.id, sweep.space
         self._distributions = _distributions(sweep.space)
+        self._completed = 0
         self._numbers: dict[int, int] = {}  # optuna counts from 0, in the order of asking
         self._study = optuna.create_study(direction=sweep.metric.goal)
         self._sampling = False
@@ -99,9 +105,15 @@ class Bayes(Search):
     def ask(self, number: int) -> Point:
         import optuna
 
+        if self._completed < DESIGN:
+            point = self._evenly(number)
+            self.restore(number, point)
+            return point
         if not self._sampling:
-            # Seeded by the trial's number: a resumed search would else draw its first points again.
-            self._study.sampler = optuna.samplers.GPSampler(seed=_seed(self._id, number))
+            # Seeded by the trial's number: a resumed search would else repeat its random choices.
+            self._study.sampler = optuna.samplers.GPSampler(
+                seed=_seed(self._id, number), n_startup_trials=DESIGN
+            )
             self._sampling = True
         trial = self._study.ask(self._distributions)
         self._numbers[number] = trial.number
@@ -110,6 +122,7 @@ class Bayes(Search):
     def tell(self, number: int, value: float | None) -> None:
         import optuna
 
+        self._completed += value is not None
         failed = optuna.trial.TrialState.FAIL if value is None else None
         self._study.tell(self._numbers[number], value, state=failed)
 
@@ -124,6 +137,22 @@ class Bayes(Search):
                 distributions=self._distributions,
             )
         )
+
+    def _evenly(self, number: int) -> Point:
+        from scipy.stats import qmc  # type: ignore[import-untyped]
+
+        sequence = qmc.Sobol(len(self._space), rng=_seed(self._id, 0))
+        if number > 1:
+            sequence.fast_forward(number - 1)
+        (shares,) = sequence.random(1).tolist()
+        return [_coordinate(*pair) for pair in zip(self._space, shares, strict=True)]
+
+
+def _coordinate(parameter: Parameter, share: float) -> float:
+    """What lies at this share, from 0 to below 1, of the parameter's points."""
+    if parameter.values is None:
+        return EDGE + share * (1 - 2 * EDGE)
+    return int(share * len(parameter.values))
 
 
 def _value(parameter: Parameter, coordinate: float) -> Any:
