@@ -278,9 +278,10 @@ def where() -> str:
     )
     words = [str(python("ray")), "-c", code, *packages]
     versions = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    kernel = platform.release().partition("-")[0]
     return (
         f"{model or platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB; "
-        f"Linux {platform.release()}, Python {platform.python_version()}, {versions}"
+        f"Linux {kernel}, Python {platform.python_version()}, {versions}"
     )
 
 
