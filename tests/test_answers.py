@@ -44,6 +44,7 @@ EXPECTED = set(
     hypertrain/check_platform.py
     hypertrain/check_program.py
     hypertrain/command.py
+    hypertrain/compiler.py
     hypertrain/hyperband.py
     hypertrain/inject/sitecustomize.py
     hypertrain/journal.py

@@ -485,6 +485,72 @@ wandb.log({"score": total})
     assert "wandb sync" in output  # the run was finished, though the program never says so
 
 
+COMPILING = """
+import argparse, sys, torch, wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+args = parser.parse_args()
+wandb.init(mode="disabled")
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+
+def step():
+    optimizer.zero_grad()
+    loss = model(torch.ones(2, 3)).square().mean()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+for parameter in model.parameters():
+    torch.nn.init.ones_(parameter)
+print("RESULT", step().item(), "torch._dynamo.utils" in sys.modules, flush=True)
+if args.a == 1:  # its package was not asked for anything before
+    from torch._dynamo.utils import counters
+if args.a == 2:
+    @torch.compiler.disable
+    def aside(x):
+        return x + 1
+if args.a:
+    compiled = torch.compile(lambda: aside(step()) if args.a == 2 else step(), backend="eager")
+    print("RESULT", compiled().item(), compiled().item())
+    import torch._dynamo.utils as utils
+    if args.a == 1:
+        print("RESULT", counters is utils.counters)
+    print("RESULT", utils.__spec__.loader.get_filename())
+    print("RESULT", torch._dynamo is sys.modules["torch._dynamo"])
+    for reason, times in sorted(utils.counters["graph_break"].items()):
+        print("RESULT", times, reason.splitlines()[0])
+wandb.log({"score": args.a})
+"""
+
+
+def test_the_compiler_is_loaded_only_for_programs_that_ask_for_it(root: Path) -> None:
+    """In a forked trial it is not there before; from then on all is as in a process of its own."""
+    arguments = write_sweep(root, COMPILING, parameters={"a": {"values": [0, 1, 2]}})
+    done = run(root, *arguments, "--workers", "2", WANDB_MODE="disabled", OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for number, a in enumerate((0, 1, 2), start=1):
+        output = (results(root) / "trials" / str(number) / "output.log").read_text()
+        alone = subprocess.run(
+            [sys.executable, "modules/program.py", f"--a={a}"],
+            cwd=root,
+            env=environment(WANDB_MODE="disabled", OMP_NUM_THREADS="1"),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        told, expected = (
+            [r for r in t.splitlines() if "RESULT" in r] for t in (output, alone.stdout)
+        )
+        assert told[0].endswith(" False"), output
+        assert expected[0].endswith(" True"), alone.stdout + alone.stderr
+        assert [told[0].removesuffix("False"), *told[1:]] == [
+            expected[0].removesuffix("True"),
+            *expected[1:],
+        ]
+        assert len(told) >= (5 if a else 1)
+
+
 def test_every_way_of_starting_gives_the_same_results(root: Path) -> None:
     values = {}
     cold = "from hypertrain import __main__, warm; warm.can_fork = lambda: False"

@@ -17,10 +17,11 @@ from contextlib import contextmanager, suppress
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
+from hypertrain import compiler
+
 PROGRAM = "HYPERTRAIN_PRELOAD"
 LAZY = {
     "numpy": ("numpy.ma",),
-    "torch": ("torch._dynamo",),
     "wandb": ("requests", "yaml", "wandb.sdk.lib.gitlib"),
 }
 RUN = ("wandb.apis.public", "wandb.sdk.launch.inputs.internal")
@@ -92,6 +93,7 @@ def _preload(program: Path) -> None:
     for name in imports(program):
         for module in (name, *_lazy(name.split(".")[0])):
             _import(module)
+    compiler.put_off()
     _leave_finalizers()
     gc.freeze()
     gc.enable()
