@@ -552,7 +552,7 @@ def test_the_compiler_is_loaded_only_for_programs_that_ask_for_it(root: Path) ->
 
 
 def test_every_way_of_starting_gives_the_same_results(root: Path) -> None:
-    values = {}
+    values, packages = {}, []
     cold = "from hypertrain import __main__, warm; warm.can_fork = lambda: False"
     ways: dict[str, tuple[list[str], dict[str, Any]]] = {
         "warm": (["-m", "hypertrain"], {}),
@@ -578,8 +578,11 @@ def test_every_way_of_starting_gives_the_same_results(root: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert ("forked from a warm process" in done.stdout) == (way != "spawn")
         values[way] = {r["number"]: r["value"] for r in records(root).values()}
+        packages += [file.read_text() for file in results(root).rglob("files/requirements.txt")]
         shutil.rmtree(root / "results")
     assert values["warm"] == values["spawn"] == values["command"]
+    assert "torch==" in packages[0]
+    assert packages == packages[:1] * 6
     assert len(set(values["warm"].values())) == 2
 
 
