@@ -45,7 +45,8 @@ def render(figures: Figures) -> str:
                 f"### {trials} trials, `WANDB_MODE={mode}`",
                 speed(part["rounds"], *counts(part), part["memory"]),
             ]
-        parts.append(f"Measured on {part['where']}.")
+        epochs = f"with --epochs {part['epochs']} " if part.get("epochs") else ""
+        parts.append(f"Measured {epochs}on {part['where']}.")
     return "\n\n".join(parts)
 
 
