@@ -45,9 +45,12 @@ def render(figures: Figures) -> str:
                 f"### {trials} trials, `WANDB_MODE={mode}`",
                 speed(part["rounds"], *counts(part), part["memory"]),
             ]
-        epochs = f"with --epochs {part['epochs']} " if part.get("epochs") else ""
-        parts.append(f"Measured {epochs}on {part['where']}.")
+        parts.append(f"Measured on {part['where']}{condition(part)}.")
     return "\n\n".join(parts)
+
+
+def condition(part: Mapping[str, Any]) -> str:
+    return f" (--epochs {part['epochs']})" if part.get("epochs") else ""
 
 
 def counts(part: Mapping[str, Any]) -> tuple[int, int]:
@@ -150,17 +153,21 @@ def goals(figures: Figures) -> str:
 
 
 def times(key: str, name: str, to: str) -> Callable[[Figures], str]:
-    return lambda figures: f"{ratio(figures[key]['rounds'], name, to):.2f} x"
+    return lambda figures: (
+        f"{ratio(figures[key]['rounds'], name, to):.2f} x{condition(figures[key])}"
+    )
 
 
 def more(key: str) -> Callable[[Figures], str]:
-    return lambda figures: f"{marginal(figures[key]['rounds']):.3f} s"
+    return lambda figures: f"{marginal(figures[key]['rounds']):.3f} s{condition(figures[key])}"
 
 
 def memory_share(key: str) -> Callable[[Figures], str]:
-    return lambda figures: (
-        f"{figures[key]['memory']['ours'] / figures[key]['memory']['process']:.2f} x"
-    )
+    def read(figures: Figures) -> str:
+        memory = figures[key]["memory"]
+        return f"{memory['ours'] / memory['process']:.2f} x{condition(figures[key])}"
+
+    return read
 
 
 def largest(figures: Figures) -> str:

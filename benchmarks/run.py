@@ -3,7 +3,7 @@
     python benchmarks/run.py
     python benchmarks/run.py --only ours,limit --rounds 3 --trials 12 --mode disabled
 
-The goals are for trials that train for about 1.5 s; `--epochs 4` makes them so on a slow machine.
+`--epochs N` changes how long a trial trains; what was measured with it is marked so in the figures.
 Environments are made on the first run. Whatever is complete (all peers, 5 undisturbed rounds) goes
 to figures.json, and from there into README.md; the rest is only printed.
 """
@@ -57,7 +57,8 @@ def main() -> None:
     only = arguments.only
     project = bake()
     if arguments.epochs:
-        shorten(project, arguments.epochs)
+        own = sweep_file(project, GRID)
+        own.write_text(with_parameter(own, f"epochs: {{value: {arguments.epochs}}}"))
     figures = report.load()
     for trials in arguments.trials:
         for mode in arguments.mode:
@@ -81,13 +82,6 @@ def main() -> None:
             print(report.PARTS[part](results), flush=True)
             figures[part] = {"where": where(), "found": results}
             report.save(figures)
-
-
-def shorten(project: Path, epochs: int) -> None:
-    """All trials of the project's sweep train for so many epochs."""
-    sweep = project / "config" / "wandb-sweep.yaml"
-    # `parameters` is the last key of the file.
-    sweep.write_text(sweep.read_text().rstrip() + f"\n  epochs:\n    value: {epochs}\n")
 
 
 def contestants(mode: str, trials: int) -> list[str]:
@@ -205,9 +199,13 @@ def sweep_file(project: Path, trials: int) -> Path:
         return own
     seeds = list(range(-(-trials // GRID)))
     longer = own.with_name(f"wandb-sweep-{trials}.yaml")
-    # `parameters` is the last key of the file.
-    longer.write_text(own.read_text().rstrip() + f"\n  seed:\n    values: {seeds}\n")
+    longer.write_text(with_parameter(own, f"seed: {{values: {seeds}}}"))
     return longer
+
+
+def with_parameter(sweep: Path, parameter: str) -> str:
+    """The text of a sweep file whose last key is `parameters`, with one more of them."""
+    return f"{sweep.read_text().rstrip()}\n  {parameter}\n"
 
 
 def command_lines(project: Path, sweep: Path, trials: int, part: slice) -> Path:

@@ -114,8 +114,9 @@ def _list_packages() -> None:
     """Every W&B run lists the installed packages, in 50 ms and more: once is enough for all."""
     util: Any = sys.modules.get("wandb.util")
     if _real_runs() and hasattr(util, "working_set"):
-        packages = list(util.working_set())
-        util.working_set = lambda: packages
+        with suppress(Exception):  # as in _import
+            packages = list(util.working_set())
+            util.working_set = lambda: packages
 
 
 def _leave_finalizers() -> None:
