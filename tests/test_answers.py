@@ -46,11 +46,13 @@ EXPECTED = set(
     hypertrain/command.py
     hypertrain/compiler.py
     hypertrain/hyperband.py
+    hypertrain/imports.py
     hypertrain/inject/sitecustomize.py
     hypertrain/journal.py
     hypertrain/leaderboard.py
     hypertrain/machine.py
     hypertrain/metrics.py
+    hypertrain/preload.py
     hypertrain/probe.py
     hypertrain/quantiles.py
     hypertrain/report.py

@@ -551,6 +551,41 @@ def test_the_compiler_is_loaded_only_for_programs_that_ask_for_it(root: Path) ->
         assert len(told) >= (5 if a else 1)
 
 
+LAUNCHING = """
+import argparse, sys
+import wandb, first_call_fails
+parser = argparse.ArgumentParser()
+parser.add_argument("--staged", type=int)
+args = parser.parse_args()
+if args.staged:
+    from wandb.sdk.launch.inputs.internal import StagedLaunchInputs
+    applied = []
+    StagedLaunchInputs.apply = lambda self, run: applied.append(run)
+with wandb.init() as run:
+    told = applied == [run] if args.staged else "wandb.sdk.launch" not in sys.modules
+    run.log({"score": int(told)})
+"""
+FIRST_CALL_FAILS = """
+import wandb.util
+original = wandb.util.working_set
+def working_set():
+    wandb.util.working_set = original
+    raise RuntimeError("cannot list")
+wandb.util.working_set = working_set
+"""
+
+
+def test_a_run_imports_launch_only_when_it_has_inputs(root: Path, tmp_path: Path) -> None:
+    """And a warm process that cannot list the packages still starts trials."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "first_call_fails.py").write_text(FIRST_CALL_FAILS)
+    arguments = write_sweep(root, LAUNCHING, parameters={"staged": {"values": [0, 1]}})
+    done = run(root, *arguments, PYTHONPATH=str(package), WANDB_MODE="offline")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [record["value"] for record in records(root).values()] == [1, 1]
+
+
 def test_every_way_of_starting_gives_the_same_results(root: Path) -> None:
     values, packages = {}, []
     cold = "from hypertrain import __main__, warm; warm.can_fork = lambda: False"

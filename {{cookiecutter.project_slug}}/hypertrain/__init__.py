@@ -12,6 +12,8 @@
     command      the command line of a trial
     trial        one trial in a process of its own
     warm         trials that start at once, forked from a warm process
+    preload      what runs in that process before there are trials
+    imports      what a program imports
     compiler     PyTorch's compiler, put off until a program asks for it
     metrics      what a trial logs, seen from outside
     journal      results on disk: nothing is lost, nothing is run twice

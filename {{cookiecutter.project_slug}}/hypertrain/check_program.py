@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypertrain import metrics, probe, runs, trial, warm
+from hypertrain import metrics, probe, runs, trial
 from hypertrain.command import command_line
+from hypertrain.imports import imports
 from hypertrain.journal import Record
 from hypertrain.probe import Finding
 from hypertrain.quantiles import EDGE
@@ -60,7 +61,7 @@ def check_options(sweep: Sweep, root: Path) -> Finding:
 def _uses_argparse(program: Path) -> bool:
     text = program.read_text(encoding="utf-8", errors="replace")
     own = re.search(r"^\s*(import|from)\b.*\bargparse\b|ArgumentParser\(", text, re.MULTILINE)
-    return bool(own) or "argparse" in warm.imports(program)
+    return bool(own) or "argparse" in imports(program)
 
 
 def _points(space: Sequence[Parameter]) -> Iterator[list[Any]]:
