@@ -1,7 +1,7 @@
 """Warm starts: trials are forked from a process that has imported what they all need.
 
 A trial then starts in milliseconds instead of seconds, and is still a process of its own. Without
-this file, with `start_method` returning `spawn`, everything works the same, only slower.
+`preload` and `compiler`, with `start_method` returning `spawn`, all works the same, only slower.
 """
 
 import multiprocessing
