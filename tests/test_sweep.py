@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Bake
+from wandb_api import serve
 
 # A program that notes each start and each full end, so that a test can count them.
 COUNTING = """
@@ -161,7 +162,7 @@ def test_the_guides_sweep_finds_the_best_of_twelve_trained_models(root: Path) ->
 
     second = run(root, "--workers", "2")
     assert second.returncode == 0
-    assert "12 trials are done already" in second.stdout
+    assert "Done already: 12 trials" in second.stdout
     assert records(root) == found
 
 
@@ -565,6 +566,18 @@ with wandb.init() as run:
     told = applied == [run] if args.staged else "wandb.sdk.launch" not in sys.modules
     run.log({"score": int(told)})
 """
+ONLINE = """
+import argparse, sys
+import wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+args = parser.parse_args()
+before = set(sys.modules)
+run = wandb.init(config=vars(args))
+run.log({"score": args.a})
+run.finish()
+print("late", sorted(sys.modules.keys() - before))
+"""
 FIRST_CALL_FAILS = """
 import wandb.util
 original = wandb.util.working_set
@@ -584,6 +597,18 @@ def test_a_run_imports_launch_only_when_it_has_inputs(root: Path, tmp_path: Path
     done = run(root, *arguments, PYTHONPATH=str(package), WANDB_MODE="offline")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [record["value"] for record in records(root).values()] == [1, 1]
+
+
+def test_online_runs_reach_the_server_and_import_nothing_late(root: Path) -> None:
+    arguments = write_sweep(root, ONLINE, parameters={"a": {"values": [3, 4]}})
+    with serve() as server:
+        done = run(root, *arguments, WANDB_PROJECT="online", **server.env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "W&B online" in done.stdout
+        sent = [(one.state, one.params["a"], one.summary["score"]) for one in server.runs.values()]
+    assert sorted(sent) == [("finished", 3, 3), ("finished", 4, 4)]
+    outputs = [file.read_text() for file in results(root).glob("trials/*/output.log")]
+    assert [re.findall("late (.*)", output) for output in outputs] == [["[]"]] * 2
 
 
 def test_every_way_of_starting_gives_the_same_results(root: Path) -> None:
