@@ -17,6 +17,7 @@ from hypertrain import UserError
 from hypertrain.check_platform import check_flows, check_key_file, check_platform
 from hypertrain.check_program import check_metric, check_options
 from hypertrain.command import command_line
+from hypertrain.leaderboard import counted
 from hypertrain.probe import Finding
 from hypertrain.search import new_search
 from hypertrain.sweep import Sweep, load
@@ -75,7 +76,8 @@ def check_sweep(sweep: Sweep) -> Finding:
     except UserError as error:
         return Finding("problem", str(error))
     sizes = [n for n in (sweep.run_cap, _grid_size(sweep)) if n is not None]
-    return Finding("ok", f"{sweep.path}: valid, {sweep.method} search, {min(sizes)} trials")
+    trials = counted(min(sizes), "trial")
+    return Finding("ok", f"{sweep.path}: valid, {sweep.method} search, {trials}")
 
 
 def _wrong(sweep: Sweep, text: str) -> Finding:

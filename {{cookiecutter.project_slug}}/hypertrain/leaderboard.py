@@ -86,6 +86,10 @@ def number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f}s"

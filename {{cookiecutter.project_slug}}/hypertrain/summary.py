@@ -8,7 +8,7 @@ from rich.console import Console
 from hypertrain import runs, trial
 from hypertrain.command import repeat
 from hypertrain.journal import FAILED, Journal
-from hypertrain.leaderboard import Row, plain, ranked, show
+from hypertrain.leaderboard import Row, counted, plain, ranked, show
 from hypertrain.report import write_report
 from hypertrain.sweep import Sweep
 
@@ -18,7 +18,7 @@ def before(
 ) -> None:
     """Tell what is about to run, and how it relates to what ran before."""
     say = plain(console)
-    trials = "until its limit" if total is None else f"{total} trials"
+    trials = "until its limit" if total is None else counted(total, "trial")
     say(f"{sweep.path}: {sweep.method} search with {sweep.program.as_posix()}, {trials}")
     fingerprint = hashlib.sha256((root / sweep.program).read_bytes()).hexdigest()
     mark = root / results / "program.sha256"
@@ -28,7 +28,7 @@ def before(
             say(f"The sweep file has changed: a new sweep, in {results}; earlier results stay.")
         return
     if done:
-        say(f"{done} trials are done already, in {results}.")
+        say(f"Done already: {counted(done, 'trial')}, in {results}.")
     if mark.read_text() != fingerprint:
         say(f"{sweep.program} has changed since; to run all trials anew, move {results} away.")
 

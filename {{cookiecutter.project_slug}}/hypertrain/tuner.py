@@ -19,6 +19,7 @@ from hypertrain import UserError, machine, runs, summary, trial, warm
 from hypertrain.command import command_line, python_program
 from hypertrain.hyperband import Hyperband
 from hypertrain.journal import COMPLETED, FAILED, STOPPED, Journal, Record
+from hypertrain.leaderboard import counted
 from hypertrain.metrics import FILE, Reader
 from hypertrain.screen import Screen
 from hypertrain.search import new_search, params_at
@@ -126,7 +127,8 @@ class Session:
         context = warm.start_method(self._root / self._sweep.program)
         how = "forked from a warm process" if warm.can_fork() else "each in a new process"
         mode = runs.open_wandb(self._journal.folder / "wandb-core.log")
-        self._screen.say(f"{self._limits.workers} workers, trials {how}, W&B {mode}")
+        workers = counted(self._limits.workers, "worker")
+        self._screen.say(f"{workers}, trials {how}, W&B {mode}")
         return context
 
     def _restore(self) -> None:
