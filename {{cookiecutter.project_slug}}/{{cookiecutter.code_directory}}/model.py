@@ -24,8 +24,9 @@ class ConvNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         # Bytes become floats here, on the device: the data set stays four times smaller.
-        # CPUs train a fifth faster with the channels last; on MPS, gradients would be wrong.
-        layout = torch.channels_last if images.is_cpu else torch.preserve_format
+        # With the channels last, CPUs train a fifth faster and GPUs do in large batches; on MPS,
+        # gradients would be wrong.
+        layout = torch.preserve_format if images.is_mps else torch.channels_last
         pixels = images.to(torch.float32, memory_format=layout) / 127.5 - 1
         features: Tensor = self.features(pixels)
         scores: Tensor = self.classifier(features.mean(dim=(2, 3)))
