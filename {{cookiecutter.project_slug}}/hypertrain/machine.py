@@ -1,9 +1,15 @@
 """What this machine has to share between workers: GPUs and cores."""
 
+import math
 import os
 import shutil
 import subprocess
+from contextlib import suppress
+from pathlib import Path
 
+CGROUP = Path("/sys/fs/cgroup")
+QUOTAS = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
+"""Files of a container's CPU time and the period that it is for: cgroup v2 and v1."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -38,6 +44,12 @@ def gpus() -> list[str]:
 
 
 def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use; a container's limit is mostly one of time, not of cores."""
+    affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
+    for files in QUOTAS:
+        with suppress(OSError, ValueError):
+            time, period = " ".join((CGROUP / file).read_text() for file in files).split()
+            if int(time) > 0:  # "max" and -1 are no limit
+                cores = min(cores, math.ceil(int(time) / int(period)))
+    return cores
