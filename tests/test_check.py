@@ -119,11 +119,17 @@ def test_what_the_server_would_refuse(root: Path, keys: dict[str, Any], text: st
 
 @pytest.mark.parametrize(
     ("keys", "trials"),
-    [({}, 2), ({"run_cap": 1}, 1), ({"method": "random", "run_cap": 7}, 7)],
+    [
+        ({}, "2 trials"),
+        ({"run_cap": 1}, "1 trial"),
+        ({"method": "random", "run_cap": 7}, "7 trials"),
+    ],
     ids=["grid", "capped grid", "random"],
 )
-def test_how_many_trials(root: Path, keys: dict[str, Any], trials: int) -> None:
-    assert_finding(check_sweep(write(root, **keys)), "ok", f"{trials} trials")
+def test_how_many_trials(root: Path, keys: dict[str, Any], trials: str) -> None:
+    finding = check_sweep(write(root, **keys))
+    assert_finding(finding, "ok")
+    assert finding.text.endswith(f" search, {trials}")
 
 
 # ---- the program's options
