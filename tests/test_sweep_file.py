@@ -412,6 +412,10 @@ STRICTER = {
         "line 5: x is given twice; keep one",
     ),
     "a key that is a number": (whole("{value: {1: a}}"), "line 3: this key is not text to YAML"),
+    "a key that is merged": (
+        whole("{value: {<<: {on: a, b: c}}}"),
+        "line 3: this key is not text to YAML; quote it",
+    ),
     "a key that is yes": (whole("{value: {on: a}}"), "line 3: this key is not text to YAML; quo"),
     "a date": (
         whole("{value: 2024-01-31}"),

@@ -32,6 +32,7 @@ KEYS = (
 METHODS = ("grid", "random", "bayes")
 LARGEST = 10**9
 """More trials or iterations than anybody waits for."""
+TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True)
@@ -155,16 +156,20 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            line = key.start_mark.line + 1
-            if key.tag != "tag:yaml.org,2002:str":
-                raise UserError(f"line {line}: this key is not text to YAML; quote it")
+        for key in (key for key, _ in node.value if key.tag == TEXT):
             if key.value in seen:
+                line = key.start_mark.line + 1
                 raise UserError(f"line {line}: {key.value} is given twice; keep one")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Also called for what `<<` merges into a mapping."""
+        for key, _ in node.value:
+            if key.tag not in (TEXT, MERGE):
+                line = key.start_mark.line + 1
+                raise UserError(f"line {line}: this key is not text to YAML; quote it")
+        super().flatten_mapping(node)
 
     def refuse(self, node: yaml.Node) -> None:
         line, kind = node.start_mark.line + 1, node.tag.rpartition(":")[2]
