@@ -19,7 +19,7 @@ def main() -> None:
     python = environment(folder, "--no-deps", "sweeps==0.3.0")
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # caches in the template would be baked along
     os.chdir(ROOT)
-    # Two files at a time, in order: the last ones take the longest and are alike.
+    # Two files at a time, in the order of conftest.py.
     side_by_side = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
     run(python, "-m", "pytest", *side_by_side, *sys.argv[1:])
 
