@@ -42,7 +42,6 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import pytest
 import yaml
 
 LOST_AFTER = 300.0
@@ -653,9 +652,3 @@ def serve() -> Iterator[Server]:
         http.server_close()
         thread.join(10)
     assert not state.refused, "\n".join(state.refused)
-
-
-@pytest.fixture
-def wandb_server() -> Iterator[Server]:
-    with serve() as server:
-        yield server
