@@ -24,8 +24,9 @@ def share_threads(workers: int) -> None:
     Two trials with a thread for each core get in each other's way and run several times slower.
     """
     if "OMP_NUM_THREADS" not in os.environ:  # the others follow it
+        threads = max(1, _cores() // workers)
         for name in THREADS:
-            os.environ.setdefault(name, str(max(1, _cores() // workers)))
+            os.environ.setdefault(name, str(threads))
 
 
 def gpus() -> list[str]:

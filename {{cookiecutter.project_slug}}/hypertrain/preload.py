@@ -53,8 +53,9 @@ def _shorten_runs(mode: str | None) -> None:
     """Do once what each W&B run would do at its start."""
     if mode == "disabled":
         return
-    for module in ONLINE if mode != "offline" else ():
-        _import(module)
+    if mode != "offline":
+        for module in ONLINE:
+            _import(module)
     for shorten in (_list_packages, _ask_for_no_inputs):
         with suppress(Exception):  # runs are then as slow as by themselves
             shorten()

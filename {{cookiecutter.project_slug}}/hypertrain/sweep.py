@@ -158,8 +158,7 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key in (key for key, _ in node.value if key.tag == TEXT):
             if key.value in seen:
-                line = key.start_mark.line + 1
-                raise UserError(f"line {line}: {key.value} is given twice; keep one")
+                raise _at(key, f"{key.value} is given twice; keep one")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -167,13 +166,16 @@ class _Loader(yaml.SafeLoader):
         """Also called for what `<<` merges into a mapping."""
         for key, _ in node.value:
             if key.tag not in (TEXT, MERGE):
-                line = key.start_mark.line + 1
-                raise UserError(f"line {line}: this key is not text to YAML; quote it")
+                raise _at(key, "this key is not text to YAML; quote it")
         super().flatten_mapping(node)
 
     def refuse(self, node: yaml.Node) -> None:
-        line, kind = node.start_mark.line + 1, node.tag.rpartition(":")[2]
-        raise UserError(f"line {line}: this is a {kind} to YAML; quote it to make it text")
+        kind = node.tag.rpartition(":")[2]
+        raise _at(node, f"this is a {kind} to YAML; quote it to make it text")
+
+
+def _at(node: yaml.Node, problem: str) -> UserError:
+    return UserError(f"line {node.start_mark.line + 1}: {problem}")
 
 
 for _kind in ("timestamp", "binary", "set", "omap", "pairs"):
