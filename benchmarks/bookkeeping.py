@@ -80,7 +80,7 @@ def write_sweep(root: Path, method: str) -> Path:
 
 
 def run(root: Path, method: str, count: int, terminal: bool, marks: Marks) -> None:
-    from hypertrain.sweep import load
+    from hypertrain.sweepfile.sweep import load
     from hypertrain.tuner import Limits, tune
     from rich.console import Console
 
@@ -94,7 +94,8 @@ def run(root: Path, method: str, count: int, terminal: bool, marks: Marks) -> No
 @contextmanager
 def no_processes(start: Callable[[object, Any], Ended]) -> Iterator[None]:
     """The tuner starts its trials with `start`, and no warm process for them."""
-    from hypertrain import trial, warm
+    from hypertrain.trial import process as trial
+    from hypertrain.warm import start as warm
 
     with patch.object(trial, "start", start), patch.object(warm, "start_method"):
         yield

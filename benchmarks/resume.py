@@ -35,7 +35,7 @@ SWEEP = {
 
 def first_session(sweep_file: Path) -> None:
     """Never ends by itself: the last two trials hang."""
-    from hypertrain.sweep import load
+    from hypertrain.sweepfile.sweep import load
     from hypertrain.tuner import Limits, tune
     from rich.console import Console
 

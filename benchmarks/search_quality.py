@@ -106,8 +106,8 @@ def problems() -> dict[str, Problem]:
 
 
 def ours(problem: Problem, seed: int, workers: int, method: str = "bayes") -> list[float]:
-    from hypertrain.search import new_search, params_at
-    from hypertrain.sweep import load
+    from hypertrain.search.search import new_search, params_at
+    from hypertrain.sweepfile.sweep import load
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypertrain.sweep import Sweep, load
+from hypertrain.sweepfile.sweep import Sweep, load
 
 LOSS = {"name": "loss", "goal": "minimize"}
 

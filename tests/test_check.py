@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Bake
-from hypertrain import check_platform, check_program
-from hypertrain.check import check_sweep
-from hypertrain.probe import Finding
-from hypertrain.sweep import Sweep, load
+from hypertrain.check import platform as check_platform
+from hypertrain.check import program as check_program
+from hypertrain.check.check import check_sweep
+from hypertrain.check.probe import Finding
+from hypertrain.sweepfile.sweep import Sweep, load
 from platform_client import CLIENTS, KEY, User, client_environment, platform_user
 from platform_state import Fault
 
@@ -305,7 +306,7 @@ def test_ctrl_c_skips_the_trial(root: Path) -> None:
 
 
 def package() -> str:
-    return str(Path(check_program.__file__).parents[1])
+    return str(Path(check_program.__file__).parents[2])
 
 
 # ---- the platform

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from hypertrain import UserError
-from hypertrain.command import command_line, python_program
-from hypertrain.search import new_search, params_at
+from hypertrain.search.search import new_search, params_at
+from hypertrain.trial.command import command_line, python_program
 from sweep_files import sweep
 from wandb import wandb_agent
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypertrain import UserError
-from hypertrain.hyperband import Hyperband
+from hypertrain.search.hyperband import Hyperband
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweep_files import sweep

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypertrain.leaderboard import Row, ranked, show
-from hypertrain.report import write_report
-from hypertrain.sweep import Metric
+from hypertrain.show.report import write_report
+from hypertrain.show.table import Row, ranked, show
+from hypertrain.sweepfile.sweep import Metric
 from rich.console import Console
 
 LOSS = Metric("loss", "minimize")

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypertrain.quantiles import EDGE, Steps
-from hypertrain.search import DESIGN, Grid, Point, Search, new_search, params_at
-from hypertrain.space import Parameter, as_sent, parse
-from hypertrain.sweep import Sweep
+from hypertrain.search.search import DESIGN, Grid, Point, Search, new_search, params_at
+from hypertrain.sweepfile.quantiles import EDGE, Steps
+from hypertrain.sweepfile.space import Parameter, as_sent, parse
+from hypertrain.sweepfile.sweep import Sweep
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp  # type: ignore[import-untyped]

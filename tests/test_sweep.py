@@ -613,10 +613,11 @@ def test_online_runs_reach_the_server_and_import_nothing_late(root: Path) -> Non
 
 def test_every_way_of_starting_gives_the_same_results(root: Path) -> None:
     values, packages = {}, []
-    cold = "from hypertrain import __main__, warm; warm.can_fork = lambda: False"
+    cold = "from hypertrain import __main__\nfrom hypertrain.warm import start\n"
+    cold += "start.can_fork = lambda: False"
     ways: dict[str, tuple[list[str], dict[str, Any]]] = {
         "warm": (["-m", "hypertrain"], {}),
-        "spawn": (["-c", f"{cold}; raise SystemExit(__main__.main())"], {}),
+        "spawn": (["-c", f"{cold}\nraise SystemExit(__main__.main())"], {}),
         "command": (
             ["-m", "hypertrain"],
             {"command": ["sh", "-c", 'exec python "$0" "$@"', "${program}", "${args}"]},

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 from hypertrain import UserError
-from hypertrain.search import new_search, params_at
-from hypertrain.sweep import Metric, Sweep, load
+from hypertrain.search.search import new_search, params_at
+from hypertrain.sweepfile.sweep import Metric, Sweep, load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweep_files import load_text

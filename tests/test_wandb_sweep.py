@@ -93,7 +93,7 @@ def hypertrain(root: Path, server: Server) -> Iterator[Start]:
         *words: str, cwd: Path = root, env: dict[str, str] | None = None, before: str = ""
     ) -> Program:
         script = (
-            "import sys, hypertrain.wandb_worker as worker, hypertrain.__main__ as command\n"
+            "import sys, hypertrain.online.worker as worker, hypertrain.__main__ as command\n"
             f"{before}\nsys.exit(command.main())"
         )
         python = [sys.executable, *(["-c", script] if before else ["-m", "hypertrain"])]

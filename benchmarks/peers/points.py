@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from hypertrain.search import new_search, params_at
-from hypertrain.sweep import load
+from hypertrain.search.search import new_search, params_at
+from hypertrain.sweepfile.sweep import load
 
 sweep = load(Path(sys.argv[1]), Path.cwd())
 search = new_search(sweep)

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from hypertrain import UserError
-from hypertrain.sweep import load
+from hypertrain.sweepfile.sweep import load
 
 SWEEP_FILE = Path("config", "wandb-sweep.yaml")
 
@@ -31,20 +31,20 @@ def _run(arguments: argparse.Namespace) -> int:
     root = Path.cwd()
     match arguments.task:
         case "check":
-            from hypertrain.check import check
+            from hypertrain.check.check import check
 
             return check(arguments.sweep, root, _console())
         case "start-sweep":
-            from hypertrain.wandb_sweep import start_sweep
+            from hypertrain.online.sweep import start_sweep
 
             start_sweep(load(Path(os.environ.get("WANDB_SWEEPS_FILE", SWEEP_FILE)), root))
             return 0
         case "worker":
-            from hypertrain.wandb_sweep import work
+            from hypertrain.online.sweep import work
 
             return work(arguments.sweep_path)
         case "leaderboard":
-            from hypertrain.wandb_sweep import leaderboard
+            from hypertrain.online.sweep import leaderboard
 
             leaderboard(arguments.sweep_path, _console())
             return 0

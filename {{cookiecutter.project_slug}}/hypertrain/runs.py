@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from hypertrain import UserError
-from hypertrain.journal import Record
-from hypertrain.sweep import Sweep
+from hypertrain.results.journal import Record
+from hypertrain.sweepfile.sweep import Sweep
 
 ARGS, CONFIG = "args.json", "config.yaml"
 YAML_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # five times as fast where it exists

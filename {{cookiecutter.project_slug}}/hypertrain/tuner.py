@@ -15,15 +15,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hypertrain import UserError, machine, runs, summary, trial, warm
-from hypertrain.command import command_line, python_program
-from hypertrain.hyperband import Hyperband
-from hypertrain.journal import COMPLETED, FAILED, STOPPED, Journal, Record
-from hypertrain.leaderboard import counted
-from hypertrain.metrics import FILE, Reader
-from hypertrain.screen import Screen
-from hypertrain.search import new_search, params_at
-from hypertrain.sweep import Sweep
+from hypertrain import UserError, machine, runs
+from hypertrain.results.journal import COMPLETED, FAILED, STOPPED, Journal, Record
+from hypertrain.results.metrics import Reader
+from hypertrain.search.hyperband import Hyperband
+from hypertrain.search.search import new_search, params_at
+from hypertrain.show import summary
+from hypertrain.show.screen import Screen
+from hypertrain.show.words import counted
+from hypertrain.sweepfile.sweep import Sweep
+from hypertrain.trial import process as trial
+from hypertrain.trial.command import command_line, python_program
+from hypertrain.trial.record import FILE
+from hypertrain.warm import start as warm
 
 POLL = 0.1
 """Seconds between two looks at what the running trials logged."""

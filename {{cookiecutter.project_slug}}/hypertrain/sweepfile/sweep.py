@@ -14,7 +14,7 @@ from typing import Any, Literal
 import yaml
 
 from hypertrain import UserError
-from hypertrain.space import Parameter, is_number, parse
+from hypertrain.sweepfile.space import Parameter, is_number, parse
 
 KEYS = (
     "program",

@@ -6,8 +6,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from hypertrain.leaderboard import Row, cells, headings, number, ranked, varied
-from hypertrain.sweep import Metric
+from hypertrain.show.table import Row, cells, headings, ranked, varied
+from hypertrain.show.words import number
+from hypertrain.sweepfile.sweep import Metric
 
 WIDTH, HEIGHT, MARGIN = 350, 200, 54
 STYLE = """

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from hypertrain import probe
-from hypertrain.probe import Done, Finding
+from hypertrain.check import probe
+from hypertrain.check.probe import Done, Finding
 
 FLOW = Path(".neuro", "hypertrain.yml")
 PARSE, ANSWER = 60.0, 10.0

@@ -9,9 +9,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hypertrain.quantiles import EDGE
-from hypertrain.space import Parameter, as_sent, nest
-from hypertrain.sweep import Sweep
+from hypertrain.sweepfile.quantiles import EDGE
+from hypertrain.sweepfile.space import Parameter, as_sent, nest
+from hypertrain.sweepfile.sweep import Sweep
 
 if TYPE_CHECKING:
     import optuna

@@ -3,7 +3,7 @@
 import math
 from bisect import insort
 
-from hypertrain.sweep import Bands
+from hypertrain.sweepfile.sweep import Bands
 
 
 class Hyperband:

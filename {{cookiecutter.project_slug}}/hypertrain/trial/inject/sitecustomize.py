@@ -7,7 +7,7 @@ import os
 import sys
 
 sys.path.append(os.environ["HYPERTRAIN_ROOT"])
-from hypertrain import metrics
+from hypertrain.trial import record
 
 sys.path.remove(os.environ["HYPERTRAIN_ROOT"])
-metrics.record()
+record.record()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertrain import UserError
-from hypertrain.sweep import Sweep
+from hypertrain.sweepfile.sweep import Sweep
 
 DEFAULT = ("${env}", "${interpreter}", "${program}", "${args}")
 ENVVAR = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")

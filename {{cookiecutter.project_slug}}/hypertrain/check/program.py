@@ -7,15 +7,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypertrain import metrics, probe, runs, trial
-from hypertrain.command import command_line
-from hypertrain.imports import imports
-from hypertrain.journal import Record
-from hypertrain.probe import Finding
-from hypertrain.quantiles import EDGE
-from hypertrain.search import new_search, params_at
-from hypertrain.space import Parameter, nest
-from hypertrain.sweep import Sweep
+from hypertrain import runs
+from hypertrain.check import probe
+from hypertrain.check.probe import Finding
+from hypertrain.results.journal import Record
+from hypertrain.results.metrics import Reader
+from hypertrain.search.search import new_search, params_at
+from hypertrain.sweepfile.quantiles import EDGE
+from hypertrain.sweepfile.space import Parameter, nest
+from hypertrain.sweepfile.sweep import Sweep
+from hypertrain.trial import process as trial
+from hypertrain.trial import record
+from hypertrain.trial.command import command_line
+from hypertrain.warm.imports import imports
 
 PARSE, TRIAL = 120.0, 600.0
 """Seconds for the program to get to its arguments, and to its first value of the metric."""
@@ -168,7 +172,7 @@ def check_metric(sweep: Sweep, root: Path) -> Finding:
     params = params_at(sweep.space, new_search(sweep).ask(1) or [])
     with probe.scratch(root) as here:
         folder = here / "results" / "trials" / "1"
-        reader = metrics.Reader(folder / trial.METRICS, name)
+        reader = Reader(folder / trial.METRICS, name)
         try:
             status = _run_trial(sweep, params, here, folder, reader)
         except KeyboardInterrupt:
@@ -185,17 +189,17 @@ def check_metric(sweep: Sweep, root: Path) -> Finding:
 
 
 def _run_trial(
-    sweep: Sweep, params: dict[str, Any], here: Path, folder: Path, reader: metrics.Reader
+    sweep: Sweep, params: dict[str, Any], here: Path, folder: Path, reader: Reader
 ) -> int | None:
     """Exit status; None if it was still running when the metric came or time was up."""
     folder.mkdir(parents=True)
     runs.write_params(folder, params)
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     environ = {
-        **probe.environment(package / "inject"),
+        **probe.environment(package / "trial" / "inject"),
         **runs.environment(sweep, Record(1, [], params), here / "results"),
         **OFFLINE,
-        metrics.FILE: str(folder / trial.METRICS),
+        record.FILE: str(folder / trial.METRICS),
         "HYPERTRAIN_ROOT": str(package.parent),
     }
     words = command_line(sweep, params, folder / runs.ARGS)

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hypertrain.sweep import Metric
+from hypertrain.show.words import duration, number, plain
+from hypertrain.sweepfile.sweep import Metric
 
 SHOWN = 20
 
@@ -29,11 +30,6 @@ def ranked(rows: Sequence[Row], metric: Metric | None) -> list[Row]:
     """Best first; trials without a value last; ties as they came."""
     sign = metric.sign if metric else 1
     return sorted(rows, key=lambda row: (row.value is None, sign * (row.value or 0.0)))
-
-
-def plain(console: Console) -> Callable[[str], None]:
-    """Prints a line as it is: no markup, no colours, no wrapping that would cut a command."""
-    return lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def show(
@@ -77,22 +73,3 @@ def varied(rows: Sequence[Row]) -> list[str]:
     """Names of the parameters that differ between the trials."""
     names = dict.fromkeys(name for row in rows for name in row.params)
     return [name for name in names if len({repr(row.params.get(name)) for row in rows}) > 1]
-
-
-def number(value: Any) -> str:
-    """A value as a table shows it: floats at 4 significant digits."""
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
-
-
-def duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {seconds:02}s"

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-from hypertrain import metrics
+from hypertrain.trial import record
 
 OUTPUT, METRICS, ERROR = "output.log", "metrics.jsonl", "error.txt"
 GRACE = 15.0
@@ -92,7 +92,7 @@ def _main(launch: Launch) -> NoReturn:
     _redirect(launch.folder / OUTPUT)
     if launch.program:
         _reseed()
-        metrics.record()
+        record.record()
         multiprocessing.set_start_method(None, force=True)
         code = _run_program(launch.folder / ERROR, *launch.program)
     else:
@@ -165,7 +165,7 @@ def _status(code: object) -> int:
 def _run_command(words: list[str]) -> int:
     here = Path(__file__).parent
     path = os.pathsep.join(filter(None, [str(here / "inject"), os.environ.get("PYTHONPATH")]))
-    environ = {**os.environ, "PYTHONPATH": path, "HYPERTRAIN_ROOT": str(here.parent)}
+    environ = {**os.environ, "PYTHONPATH": path, "HYPERTRAIN_ROOT": str(here.parents[1])}
     try:
         process = subprocess.Popen(words, env=environ)
     except OSError as error:

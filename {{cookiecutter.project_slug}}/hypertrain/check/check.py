@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.text import Text
 
 from hypertrain import UserError
-from hypertrain.check_platform import check_flows, check_key_file, check_platform
-from hypertrain.check_program import check_metric, check_options
-from hypertrain.command import command_line
-from hypertrain.leaderboard import counted
-from hypertrain.probe import Finding
-from hypertrain.search import new_search
-from hypertrain.sweep import Sweep, load
+from hypertrain.check.platform import check_flows, check_key_file, check_platform
+from hypertrain.check.probe import Finding
+from hypertrain.check.program import check_metric, check_options
+from hypertrain.search.search import new_search
+from hypertrain.show.words import counted
+from hypertrain.sweepfile.sweep import Sweep, load
+from hypertrain.trial.command import command_line
 
 STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow"}
 

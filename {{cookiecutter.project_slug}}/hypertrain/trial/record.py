@@ -1,20 +1,17 @@
-"""What a trial logs with wandb, seen from outside: one line of JSON per call of `log`.
+"""What a trial logs with wandb, noted inside the trial: one line of JSON per call of `log`.
 
-The trial's side wraps `wandb.Run.log` and appends to a file; the tuner's side reads what is new.
 The program needs no change, whether W&B is online, offline or disabled.
 """
 
 import functools
 import importlib
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from typing import Any
 
 FILE = "HYPERTRAIN_METRICS"
@@ -77,44 +74,3 @@ def _numbers(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, floa
             # Images, tables, tensors of many elements and the like are no metrics.
             with suppress(Exception):
                 yield f"{prefix}{key}", float(value)
-
-
-class Reader:
-    """Values of one metric in a trial's file, as they arrive."""
-
-    def __init__(self, path: Path, metric: str | None) -> None:
-        self._path, self._metric, self._offset = path, metric, 0
-        self.values: list[float] = []
-        self.names: set[str] = set()
-        self.not_finite = False
-
-    def read(self) -> list[float]:
-        """The finite values since the last call."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                new = file.read()
-        except FileNotFoundError:
-            return []
-        whole = new[: new.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        fresh = []
-        for line in whole.splitlines():
-            logged = json.loads(line)
-            self.names |= logged.keys()
-            value = logged.get(self._metric)
-            if value is not None and math.isfinite(value):
-                fresh.append(value)
-            elif value is not None:
-                self.not_finite = True
-        self.values += fresh
-        return fresh
-
-    def missing(self) -> str | None:
-        """Why there is no value, in one line; None if there is one."""
-        if self.values:
-            return None
-        if self.not_finite:
-            return f"{self._metric} was never a finite number"
-        logged = ", ".join(sorted(self.names)) or "nothing"
-        return f"{self._metric} was never logged; the program logged {logged}"

@@ -12,11 +12,12 @@ import wandb
 from rich.console import Console
 
 from hypertrain import UserError
-from hypertrain.command import repeat
-from hypertrain.leaderboard import Row, plain, show
-from hypertrain.sweep import Metric, Sweep, from_mapping
-from hypertrain.wandb_server import bounded, talk
-from hypertrain.wandb_worker import work
+from hypertrain.online.server import bounded, talk
+from hypertrain.online.worker import work
+from hypertrain.show.table import Row, show
+from hypertrain.show.words import plain
+from hypertrain.sweepfile.sweep import Metric, Sweep, from_mapping
+from hypertrain.trial.command import repeat
 
 __all__ = ["leaderboard", "start_sweep", "work"]
 

@@ -16,7 +16,7 @@ import wandb
 
 from hypertrain import UserError
 from hypertrain.machine import gpus, share_threads
-from hypertrain.wandb_server import talk
+from hypertrain.online.server import talk
 
 # An agent that forwards signals wraps its handler around the last trial's one, for each trial:
 # wandb 0.31 reaches Python's recursion limit at 990. A fresh agent begins anew.

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypertrain import compiler
-from hypertrain.imports import imports
+from hypertrain.warm import compiler
+from hypertrain.warm.imports import imports
 
 PROGRAM = "HYPERTRAIN_PRELOAD"
 LAZY = {

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hypertrain import runs, trial
-from hypertrain.command import repeat
-from hypertrain.journal import FAILED, Journal
-from hypertrain.leaderboard import Row, counted, plain, ranked, show
-from hypertrain.report import write_report
-from hypertrain.sweep import Sweep
+from hypertrain import runs
+from hypertrain.results.journal import FAILED, Journal
+from hypertrain.show.report import write_report
+from hypertrain.show.table import Row, ranked, show
+from hypertrain.show.words import counted, plain
+from hypertrain.sweepfile.sweep import Sweep
+from hypertrain.trial import process as trial
+from hypertrain.trial.command import repeat
 
 
 def before(

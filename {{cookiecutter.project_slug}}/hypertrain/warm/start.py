@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
-from hypertrain.preload import PROGRAM
+from hypertrain.warm.preload import PROGRAM
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 """In bytes: glibc would give memory back after each batch of a training, only to ask for it again."""
@@ -30,7 +30,7 @@ def start_method(program: Path) -> BaseContext:
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hypertrain.preload", "hypertrain.trial"])
+    context.set_forkserver_preload(["hypertrain.warm.preload", "hypertrain.trial.process"])
     with _environment({**ALLOCATOR, **os.environ, PROGRAM: str(program)}):
         forkserver.ensure_running()
     return context

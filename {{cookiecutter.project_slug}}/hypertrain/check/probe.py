@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, Literal
 
-from hypertrain import trial
+from hypertrain.trial import process as trial
 
 TASK = "HYPERTRAIN_TASK"
 

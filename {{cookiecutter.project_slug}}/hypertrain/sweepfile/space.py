@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from hypertrain import UserError, quantiles
-from hypertrain.quantiles import Inverse
+from hypertrain import UserError
+from hypertrain.sweepfile import quantiles
+from hypertrain.sweepfile.quantiles import Inverse
 
 NAME_RULE = "a letter or _ first, then letters, digits, _ . -"
 

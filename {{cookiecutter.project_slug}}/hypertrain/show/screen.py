@@ -10,9 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hypertrain.journal import FAILED, STOPPED, Record
-from hypertrain.leaderboard import duration, number, plain
-from hypertrain.sweep import Metric
+from hypertrain.results.journal import FAILED, STOPPED, Record
+from hypertrain.show.words import duration, number, plain
+from hypertrain.sweepfile.sweep import Metric
 
 
 class Screen:

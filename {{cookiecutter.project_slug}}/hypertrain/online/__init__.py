@@ -1,0 +1,1 @@
+"""W&B's server: a sweep started there, worked on, read back."""

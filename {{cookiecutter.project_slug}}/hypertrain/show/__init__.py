@@ -1,0 +1,1 @@
+"""What a person sees of a sweep: the screen, the table, the report."""

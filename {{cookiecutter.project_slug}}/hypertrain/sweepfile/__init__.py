@@ -1,0 +1,1 @@
+"""What the sweep file says: reading it, its search space, its distributions."""
