@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("project")
 
 
-def told(hyperband: Hyperband, history: list[float]) -> None:
+def told(hyperband: Hyperband, trial: int, history: list[float]) -> None:
     """Report a trial's values one after the other, as they are logged."""
-    for length in range(1, len(history) + 1):
-        hyperband.add(history[:length])
+    for value in history:
+        hyperband.add(trial, value)
 
 
 @settings(max_examples=100, deadline=None)
@@ -69,13 +71,31 @@ def test_stops_what_wandb_stops(
     hyperband = Hyperband(read)
     for i, history in enumerate(ended):
         if i % 2:  # in an earlier session, of which the journal keeps the values at the bands
-            hyperband.restore(Hyperband(read).values_at_bands(history))
+            earlier = Hyperband(read)
+            told(earlier, 1, history)
+            hyperband.restore(earlier.end(1))
         else:
-            told(hyperband, history)
-    for history in running:
-        told(hyperband, history)
-    ours = {f"{RunState.running} {i}" for i, h in enumerate(running) if hyperband.stops(h)}
+            told(hyperband, -1, history)
+            hyperband.end(-1)
+    for i, history in enumerate(running):
+        told(hyperband, i, history)
+    ours = {f"{RunState.running} {i}" for i in range(len(running)) if hyperband.stops(i)}
     assert ours == stopped
+
+
+def test_many_values_cost_little(root: Path) -> None:
+    """200,000 values of a trial, looked at each time: minutes where the history is gone over."""
+    early = {"type": "hyperband", "min_iter": 1, "eta": 2}
+    read = sweep(root, metric={"name": "m"}, early_terminate=early).bands
+    assert read
+    hyperband, draw = Hyperband(read), random.Random(0)
+    since = time.process_time()
+    for _ in range(200_000):
+        hyperband.add(1, draw.random())
+        hyperband.stops(1)
+    assert time.process_time() - since < 5
+    assert len(hyperband.end(1)) == 18  # 1, 2, 4, ... 131072
+    assert hyperband.end(1) == []
 
 
 @pytest.mark.parametrize(

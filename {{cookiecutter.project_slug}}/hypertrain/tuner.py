@@ -206,17 +206,12 @@ class Session:
             raise Interrupted("the time limit is reached")
 
     def _read_metrics(self, running: Running) -> None:
-        known = len(running.metrics.values)
+        number = running.record.number
         for value in running.metrics.read():
             self._screen.logged(running.record, value)
             if self._hyperband:
-                known += 1
-                self._hyperband.add(running.metrics.values[:known])
-        if (
-            self._hyperband
-            and not running.kill_at
-            and self._hyperband.stops(running.metrics.values)
-        ):
+                self._hyperband.add(number, value)
+        if self._hyperband and not running.kill_at and self._hyperband.stops(number):
             trial.terminate(running.process)
             running.kill_at = time.monotonic() + trial.GRACE
 
@@ -234,7 +229,7 @@ class Session:
     def _outcome(self, running: Running) -> Record:
         record, metrics = running.record, running.metrics
         seconds = round(time.monotonic() - running.since, 3)
-        bands = self._hyperband.values_at_bands(metrics.values) if self._hyperband else []
+        bands = self._hyperband.end(record.number) if self._hyperband else []
         reason = trial.failure(running.process.exitcode or 0, self._journal.folder / record.folder)
         metric = self._sweep.metric
         if running.kill_at is not None:
