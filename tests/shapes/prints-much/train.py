@@ -1,0 +1,32 @@
+# Special: ten megabytes of output in some trials.
+import argparse
+import torch
+import wandb
+
+
+def fit(lr, units, steps=30, seed=0):
+    torch.manual_seed(seed)
+    x = torch.randn(64, 3)
+    y = (x.sum(1, keepdim=True) > 0).float()
+    net = torch.nn.Sequential(
+        torch.nn.Linear(3, int(units)), torch.nn.Tanh(), torch.nn.Linear(int(units), 1)
+    )
+    opt = torch.optim.SGD(net.parameters(), lr=float(lr))
+    for _ in range(steps):
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(net(x), y)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        yield loss.item(), ((net(x) > 0) == (y > 0)).float().mean().item()
+
+
+p = argparse.ArgumentParser()
+p.add_argument("--lr", type=float)
+p.add_argument("--quiet", type=int)
+a = p.parse_args()
+wandb.init(config=vars(a))
+if not a.quiet:
+    for i in range(100000):
+        print("x" * 99)
+for loss, acc in fit(a.lr, 4):
+    wandb.log({"acc": acc})

@@ -1,0 +1,36 @@
+# Special: progress bar on stderr, reads stdin, asks for isatty and the encoding.
+import argparse
+import sys
+import torch
+import wandb
+from tqdm import tqdm
+
+
+def fit(lr, units, steps=30, seed=0):
+    torch.manual_seed(seed)
+    x = torch.randn(64, 3)
+    y = (x.sum(1, keepdim=True) > 0).float()
+    net = torch.nn.Sequential(
+        torch.nn.Linear(3, int(units)), torch.nn.Tanh(), torch.nn.Linear(int(units), 1)
+    )
+    opt = torch.optim.SGD(net.parameters(), lr=float(lr))
+    for _ in range(steps):
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(net(x), y)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        yield loss.item(), ((net(x) > 0) == (y > 0)).float().mean().item()
+
+
+p = argparse.ArgumentParser()
+p.add_argument("--lr", type=float, default=0.5)
+p.add_argument("--units", type=int, default=2)
+a = p.parse_args()
+wandb.init(config=vars(a))
+for loss, acc in tqdm(fit(a.lr, a.units), total=30):
+    wandb.log({"acc": acc})
+try:
+    print("input", repr(input("continue? ")))
+except EOFError:
+    print("EOF")
+print("stdin", repr(sys.stdin.read()), sys.stdin.isatty(), sys.stdout.isatty(), sys.stdout.encoding)
