@@ -7,18 +7,23 @@ Run it in the project's root:
     python {{cookiecutter.code_directory}}/train.py --dataset=cifar10 --epochs=30 --test
 
 Metrics go to Weights & Biases (into an offline run below wandb/ if you have no account), the model
-of the best epoch goes to results/checkpoints/<run id>.pt.
+of the best epoch goes to results/checkpoints/<run id>.pt. A training that was cut off goes on after
+its last epoch when it is started again under the same id: WANDB_RUN_ID=mine, for example, and for a
+run on W&B's server WANDB_RESUME=allow.
 """
 
 import argparse
+import hashlib
 import math
 import os
 import signal
 import sys
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 import torch.nn.functional as F
@@ -81,11 +86,21 @@ def main() -> None:
     optimizer = make_optimizer(args.optimizer, model, args.lr)
     steps = args.epochs * math.ceil(len(train.labels) / args.batch_size)
     scheduler = make_scheduler(args.scheduler, optimizer, steps)
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
 
     run = start_run(vars(args))
     checkpoint = Path("results", "checkpoints", f"{run.id}.pt")
-    best = -1.0
-    for epoch in range(1, args.epochs + 1):
+    unfinished = checkpoint.with_suffix(".state")
+    training = {**vars(args), "code": code()}
+    begun, best = 0, -1.0
+    if checkpoint.exists() and (state := load_state(unfinished, training)):
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        torch.set_rng_state(state["random"])
+        begun, best = state["epoch"], state["best"]
+        print(f"going on after epoch {begun}")
+
+    for epoch in range(begun + 1, args.epochs + 1):
         lr = scheduler.get_last_lr()[0]
         loss = train_epoch(model, train, optimizer, scheduler, args.batch_size)
         if not math.isfinite(loss):
@@ -94,13 +109,18 @@ def main() -> None:
         if accuracy > best:
             best = accuracy
             save(checkpoint, model=model.state_dict(), epoch=epoch, args=vars(args))
-        run.log({METRIC: accuracy, "loss/train": loss, "loss/valid": valid_loss, "lr": lr})
+        metrics = {METRIC: accuracy, "loss/train": loss, "loss/valid": valid_loss, "lr": lr}
+        run.log(metrics, step=epoch, commit=True)  # an epoch that is repeated is not logged twice
         run.summary[METRIC] = best  # W&B ranks runs by the summary: the best epoch, not the last
         print(
             f"epoch {epoch}/{args.epochs}  lr {lr:.3g}  loss/train {loss:.4f}  "
             f"loss/valid {valid_loss:.4f}  {METRIC} {accuracy:.4f}",
             flush=True,
         )
+        if epoch < args.epochs:
+            states = {name: part.state_dict() for name, part in parts.items()}
+            random = torch.get_rng_state()
+            save(unfinished, training=training, epoch=epoch, best=best, random=random, **states)
     print(f"best {METRIC} {best:.4f} in {checkpoint}")
 
     if test:
@@ -109,6 +129,7 @@ def main() -> None:
         run.summary["accuracy01/test"] = accuracy
         print(f"accuracy01/test {accuracy:.4f}")
     run.finish()
+    unfinished.unlink(missing_ok=True)
 
 
 def make_optimizer(name: str, model: nn.Module, lr: float) -> Optimizer:
@@ -160,8 +181,28 @@ def predict(model: nn.Module, images: Tensor) -> Tensor:
     return scores.float()
 
 
+def code() -> str:
+    """A fingerprint of the program: what other code has begun is not to be continued by this."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+def load_state(path: Path, training: dict[str, object]) -> dict[str, Any] | None:
+    """What this same training has saved after an epoch, if that is whole."""
+    if not path.exists():
+        return None
+    with suppress(Exception):  # whatever a damaged file makes of the reading
+        with zipfile.ZipFile(path) as file:
+            whole = file.testzip() is None  # PyTorch writes checksums, but does not compare them
+        state: dict[str, Any] = torch.load(path, map_location="cpu")
+        if whole and state["training"] == training:
+            return state
+    print(f"{path} is damaged or of another training: beginning anew")
+    return None
+
+
 def save(path: Path, **state: object) -> None:
-    """All of the new checkpoint or still the old one, even if the power fails in between."""
+    """All of the new file or still the old one, even if the process is killed in between."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     torch.save(state, part)
@@ -172,6 +213,8 @@ def start_run(config: dict[str, object]) -> wandb.Run:
     """Online with an account, offline without one: no login prompt ever blocks a training."""
     mode: Literal["offline"] | None = None
     asked = os.environ.get("WANDB_MODE")
+    if "WANDB_API_KEY" in os.environ:  # perhaps with the newline that `echo KEY > file` adds
+        os.environ["WANDB_API_KEY"] = os.environ["WANDB_API_KEY"].strip()
     # A sweep brings its own project.
     project = None if {"WANDB_PROJECT", "WANDB_SWEEP_ID"} & set(os.environ) else PROJECT
     try:
