@@ -1,12 +1,15 @@
-"""What a machine or a container has to share: cores by affinity and by quota, GPUs by name."""
+"""What a machine has to share, cores by affinity and by quota and GPUs, and how trials share it."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
-from hypertrain import machine
+from hypertrain import UserError, machine
+from hypertrain.gpus import Gpu
+from hypertrain.machine import Asked, share
 
 
 @pytest.fixture(autouse=True)
@@ -53,28 +56,68 @@ def test_the_users_threads_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "MKL_NUM_THREADS" not in os.environ
 
 
-@pytest.mark.parametrize(
-    ("visible", "found"),
-    [("", []), ("-1", []), ("0", ["0"]), ("GPU-a, GPU-b", ["GPU-a", "GPU-b"])],
-)
-def test_gpus_are_those_that_the_user_allows(
-    visible: str, found: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert machine.gpus() == found
+def gpus(count: int, model: str = "NVIDIA H200", memory: int | None = 1) -> list[Gpu]:
+    return [Seen(f"GPU-{number}", model, memory) for number in range(count)]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the driver's program is played by a shell script")
+class Seen(Gpu):
+    """A GPU whose memory can be read, if `handle` is something."""
+
+    def memory(self) -> tuple[int, int] | None:
+        return None if self.handle is None else (0, 80)
+
+
+SLICES = [Gpu("MIG-a", "NVIDIA H200 MIG 1g.18gb"), Gpu("MIG-b", "NVIDIA H200 MIG 1g.18gb")]
+
+
 @pytest.mark.parametrize(
-    ("script", "found"),
-    [("echo GPU-1; echo GPU-2", ["GPU-1", "GPU-2"]), ("echo no driver; exit 9", []), (None, [])],
+    ("asked", "found", "cores", "places", "workers", "why"),
+    [
+        (Asked(), [], 4, [], 4, "of 4 cores"),
+        (Asked(), [], 64, [], 8, "of 64 cores"),
+        (Asked(workers=20), [], 1, [], 20, "of 1 core"),
+        (Asked(trials_per_gpu="auto"), [], 2, [], 2, "there is no GPU for --trials-per-gpu"),
+        (Asked(), gpus(1), 16, ["0"], 1, "1 on each of 1 GPU (NVIDIA H200); --trials-per-gpu auto"),
+        (Asked(), gpus(2), 16, ["0", "1"], 2, "1 on each of 2 GPUs (NVIDIA H200)"),
+        (Asked(workers=3), gpus(2), 16, ["0", "1"], 3, "on 2 GPUs (NVIDIA H200)"),
+        (Asked(trials_per_gpu=4), gpus(2), 16, ["0", "1"], 8, "4 on each of 2 GPUs"),
+        (Asked(trials_per_gpu=1), gpus(1, model=""), 16, ["0"], 1, "1 on each of 1 GPU"),
+        (Asked(gpus_per_trial=2), gpus(4), 16, ["01", "23"], 2, "1 on each of 2 groups of 2 GPUs"),
+        (Asked(gpus_per_trial=2), gpus(3), 16, ["01"], 1, "1 on each of 1 group of 2 GPUs"),
+        (Asked(gpus_per_trial=2, trials_per_gpu=2), gpus(2), 16, ["01"], 2, "2 on each of 1 group"),
+        (Asked(gpus_per_trial=1), SLICES, 16, ["a", "b"], 2, "2 GPUs (NVIDIA H200 MIG 1g.18gb)"),
+        (Asked(trials_per_gpu="auto"), gpus(1), 16, ["0"], 8, "up to 8 on each of 1 GPU"),
+        (Asked(trials_per_gpu="auto"), gpus(4), 16, ["0", "1", "2", "3"], 16, "up to 4 on each"),
+        (Asked(trials_per_gpu="auto"), gpus(4), 2, ["0", "1", "2", "3"], 4, "up to 1 on each"),
+        (Asked(trials_per_gpu="auto"), gpus(1, memory=None), 9, ["0"], 1, "cannot be read (pip"),
+    ],
 )
-def test_gpus_are_those_that_the_driver_names(
-    script: str | None, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_trials_share_the_machine(
+    asked: Asked, found: list[Gpu], cores: int, places: list[str], workers: int, why: str
 ) -> None:
-    if script:
-        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / "nvidia-smi").chmod(0o755)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine.gpus() == found
+    shared = share(asked, found, cores)
+    assert ["".join(gpu.name[4:] for gpu in place) for place in shared.places] == places
+    assert shared.workers == workers
+    assert why in shared.why
+    assert shared.grows == (asked.trials_per_gpu == "auto" and workers > len(places) > 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "message"),
+    [
+        (Asked(workers=2, trials_per_gpu=2), gpus(1), "--workers and --trials-per-gpu both say"),
+        (Asked(workers=2, trials_per_gpu="auto"), [], "--workers and --trials-per-gpu both say"),
+        (Asked(gpus_per_trial=1), [], "--gpus-per-trial 1: this machine has 0 GPUs"),
+        (
+            Asked(gpus_per_trial=3),
+            gpus(2),
+            "--gpus-per-trial 3: this machine has 2 GPUs: GPU-0, GPU-1",
+        ),
+        (Asked(gpus_per_trial=2), SLICES, "--gpus-per-trial 2: slices of a GPU (MIG) do not work"),
+    ],
+)
+def test_what_the_machine_does_not_have_is_refused_by_name(
+    asked: Asked, found: list[Gpu], message: str
+) -> None:
+    with pytest.raises(UserError, match=f"^{re.escape(message)}[^\n]*$"):
+        share(asked, found, cores=8)

@@ -1,21 +1,112 @@
-"""What this machine has to share between workers: GPUs and cores."""
+"""What this machine has to share between trials, cores and GPUs, and how it is shared."""
 
 import math
 import os
-import shutil
-import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from hypertrain import UserError
+from hypertrain.gpus import Gpu, visible
 
 CGROUP = Path("/sys/fs/cgroup")
 QUOTAS = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
 """Files of a container's CPU time and the period that it is for: cgroup v2 and v1."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+MOST = 8
+"""Trials at once on cores alone, or on one GPU with `auto`: more were measured to gain little."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for; None where it is left to us."""
+
+    workers: int | None = None
+    trials_per_gpu: int | Literal["auto"] | None = None
+    gpus_per_trial: int | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """How trials share the machine.
+
+    places: the GPUs that a trial there sees; none on a machine without.
+    workers: trials at once, at most; dealt to the places in turn.
+    grows: whether each place begins with one trial. why: in half a line.
+    """
+
+    places: list[list[Gpu]]
+    workers: int
+    grows: bool
+    why: str
+
+
+def share(asked: Asked, found: Sequence[Gpu], cores: int) -> Share:
+    """Decide how trials share these GPUs and cores.
+
+    Raises: UserError for what contradicts itself and for what this machine does not have.
+    """
+    if asked.workers and asked.trials_per_gpu:
+        raise UserError(
+            "--workers and --trials-per-gpu both say how many trials run at once; give one"
+        )
+    places = _places(asked.gpus_per_trial, found)
+    if not places:
+        note = "; there is no GPU for --trials-per-gpu" if asked.trials_per_gpu else ""
+        return Share(
+            [], asked.workers or min(cores, MOST), False, f"of {_count(cores, 'core')}{note}"
+        )
+    here = _shown(places)
+    if asked.workers:
+        return Share(places, asked.workers, False, f"on {here}")
+    if asked.trials_per_gpu != "auto":
+        each = asked.trials_per_gpu or 1
+        hint = "" if asked.trials_per_gpu else "; --trials-per-gpu auto sees whether more pay"
+        return Share(places, each * len(places), False, f"{each} on each of {here}{hint}")
+    if any(gpu.memory() is None for place in places for gpu in place):
+        why = f"1 on each of {here}: their memory cannot be read (pip install nvidia-ml-py)"
+        return Share(places, len(places), False, why)
+    each = max(1, min(cores // len(places), MOST))
+    return Share(places, each * len(places), each > 1, f"up to {each} on each of {here}")
+
+
+def _places(size: int | None, found: Sequence[Gpu]) -> list[list[Gpu]]:
+    """GPUs in groups of `size`; those left over are not used."""
+    if size is not None and size > len(found):
+        names = f": {', '.join(gpu.name for gpu in found)}" if found else ""
+        raise UserError(
+            f"--gpus-per-trial {size}: this machine has {_count(len(found), 'GPU')}{names}"
+        )
+    if size is not None and size > 1 and any(gpu.is_slice for gpu in found):
+        raise UserError(
+            f"--gpus-per-trial {size}: slices of a GPU (MIG) do not work together; leave it out"
+        )
+    size = size or 1
+    return [list(found[n : n + size]) for n in range(0, len(found) - size + 1, size)]
+
+
+def _shown(places: list[list[Gpu]]) -> str:
+    gpus = [gpu for place in places for gpu in place]
+    models = " and ".join(sorted({gpu.model for gpu in gpus if gpu.model}))
+    groups = f"{_count(len(places), 'group')} of " if len(places[0]) > 1 else ""
+    number = len(places[0]) if groups else len(gpus)
+    return f"{groups}{_count(number, 'GPU')}{f' ({models})' if models else ''}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def default_workers() -> int:
     """One for each GPU, else one for each core, up to 8."""
-    return len(gpus()) or min(_cores(), 8)
+    return share(Asked(), visible(), cores()).workers
+
+
+def gpus() -> list[str]:
+    """GPUs that trials may use, as CUDA_VISIBLE_DEVICES names them."""
+    return [gpu.name for gpu in visible()]
 
 
 def share_threads(workers: int) -> None:
@@ -24,27 +115,12 @@ def share_threads(workers: int) -> None:
     Two trials with a thread for each core get in each other's way and run several times slower.
     """
     if "OMP_NUM_THREADS" not in os.environ:  # the others follow it
-        threads = max(1, _cores() // workers)
+        threads = max(1, cores() // workers)
         for name in THREADS:
             os.environ.setdefault(name, str(threads))
 
 
-def gpus() -> list[str]:
-    """GPUs that trials may use, found without touching CUDA in this process."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [gpu.strip() for gpu in visible.split(",") if gpu.strip() not in ("", "-1")]
-    if not shutil.which("nvidia-smi"):
-        return []
-    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return answer.stdout.split() if answer.returncode == 0 else []
-
-
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use; a container's limit is mostly one of time, not of cores."""
     affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
