@@ -60,8 +60,8 @@ DEPENDENCIES = frozenset(
     functorch git gitdb google greenlet h11 httpcore httpx idna iniconfig isympy jinja2 joblib librt
     mako markdown_it markupsafe mdurl mpmath mypy mypy_extensions mypyc narwhals networkx numpy
     nvidia opentelemetry optuna packaging pathspec pip pkg_resources platformdirs pluggy py pydantic
-    pydantic_core pygments pynvml pytest requests rich ruff scipy sentry_sdk setuptools sitecustomize
-    sklearn smmap sniffio sqlalchemy sympy threadpoolctl torch torchgen tqdm triton
+    pydantic_core pygments pynvml pytest requests rich ruff scipy sentry_sdk setuptools
+    sitecustomize sklearn smmap sniffio sqlalchemy sympy threadpoolctl torch torchgen tqdm triton
     typing_extensions typing_inspection urllib3 usercustomize wandb xxhash yaml
     """.split()
 )
