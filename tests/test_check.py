@@ -18,7 +18,7 @@ from conftest import Bake
 from hypertrain.check import platform as check_platform
 from hypertrain.check import program as check_program
 from hypertrain.check.check import check_sweep
-from hypertrain.check.probe import Finding
+from hypertrain.check.probe import Finding, copy_of
 from hypertrain.sweepfile.sweep import Sweep, load
 from platform_client import CLIENTS, KEY, User, client_environment, platform_user
 from platform_state import Fault
@@ -47,6 +47,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     (tmp_path / "project/modules").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
     return tmp_path / "project"
 
 
@@ -61,6 +62,18 @@ def write(root: Path, program: str = PARSER + LOG, **keys: Any) -> Sweep:
     }
     (root / "sweep.yaml").write_text(yaml.safe_dump(whole))
     return load(root / "sweep.yaml", root)
+
+
+def options(sweep: Sweep, root: Path) -> Finding:
+    with copy_of(root) as here:
+        assert here
+        return check_program.check_options(sweep, root, here)
+
+
+def metric(sweep: Sweep, root: Path) -> Finding:
+    with copy_of(root) as here:
+        assert here
+        return check_program.check_metric(sweep, root, here)
 
 
 def files(root: Path) -> set[str]:
@@ -110,12 +123,13 @@ def assert_finding(finding: Finding, status: str, *texts: str) -> None:
         ({"parameters": {"lr": {"min": 0, "max": 0.5}}, "method": "random"}, "parameters.lr: W&B"),
         ({"parameters": {"lr": {"values": [float("nan")]}}}, "no .nan"),
         ({"method": "random"}, "run_cap: method random never ends"),
-        ({"command": ["python", "${program}", "${argz}"]}, "${argz}"),
+        ({"command": ["python", "${program}"]}, "all trials would be alike; add \"${args}\""),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_the_server_would_refuse(root: Path, keys: dict[str, Any], text: str) -> None:
-    assert_finding(check_sweep(write(root, **keys)), "problem", "sweep.yaml", text)
+    (finding,) = check_sweep(write(root, **keys), root)
+    assert_finding(finding, "problem", "sweep.yaml", text)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +142,19 @@ def test_what_the_server_would_refuse(root: Path, keys: dict[str, Any], text: st
     ids=["grid", "capped grid", "random"],
 )
 def test_how_many_trials(root: Path, keys: dict[str, Any], trials: str) -> None:
-    finding = check_sweep(write(root, **keys))
+    (finding,) = check_sweep(write(root, **keys), root)
     assert_finding(finding, "ok")
     assert finding.text.endswith(f" search, {trials}")
+
+
+def test_what_is_taken_with_a_warning(root: Path) -> None:
+    program = "import wandb\nrun = wandb.init()\nrun.log({'loss': run.config.lr})\n"
+    parameters = {"lr": {"distribution": "log_uniform", "min": 0.1, "max": 0.2}}
+    keys = {"parameters": parameters, "method": "random", "run_cap": 1}
+    good, *warnings = check_sweep(write(root, program, command=["python", "${program}"], **keys), root)
+    assert_finding(good, "ok")
+    for finding, text in zip(warnings, ["log_uniform_values", "by wandb.config alone"], strict=True):
+        assert_finding(finding, "warning", "sweep.yaml: line ", text)
 
 
 # ---- the program's options
@@ -154,19 +178,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 def test_refused_parameters(root: Path, parameters: dict[str, Any], text: str) -> None:
     sweep = write(root, parameters=SPACE | parameters, method="random", run_cap=1)
     before = files(root)
-    assert_finding(check_program.check_options(sweep, root), "problem", "modules/train.py", text)
+    assert_finding(options(sweep, root), "problem", "modules/train.py", text)
     assert files(root) == before
 
 
 def test_every_wrong_parameter_is_named(root: Path) -> None:
     parameters = {**SPACE, "depth": {"values": [1, "a"]}, "width": {"value": 1}}
-    finding = check_program.check_options(write(root, parameters=parameters), root)
+    finding = options(write(root, parameters=parameters), root)
     assert_finding(finding, "problem", "--depth", "--width")
 
 
 def test_a_missing_required_option(root: Path) -> None:
     sweep = write(root, parameters={"depth": {"value": 1}})
-    assert_finding(check_program.check_options(sweep, root), "problem", "required: --lr")
+    assert_finding(options(sweep, root), "problem", "required: --lr")
 
 
 ACCEPTED: dict[str, dict[str, Any]] = {
@@ -179,7 +203,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("parameters", ACCEPTED.values(), ids=ACCEPTED)
 def test_accepted_parameters(root: Path, parameters: dict[str, Any]) -> None:
     sweep = write(root, parameters=SPACE | parameters, method="random", run_cap=1)
-    assert_finding(check_program.check_options(sweep, root), "ok")
+    assert_finding(options(sweep, root), "ok")
     assert not (root / "modules/trained").exists()
 
 
@@ -197,9 +221,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     words = ["${interpreter}", "launch.py", "--processes=1", "${program}", "${args}"]
     program = "import pathlib, sys\nsys.path[0] = 'modules'\nimport options\n"
     sweep = write(root, program, command=words)
-    assert_finding(check_program.check_options(sweep, root), "ok")
+    assert_finding(options(sweep, root), "ok")
     sweep = write(root, program, command=words, parameters={"lr": {"value": "fast"}})
-    assert_finding(check_program.check_options(sweep, root), "problem", "'fast'")
+    assert_finding(options(sweep, root), "problem", "'fast'")
 
 
 NOT_CHECKED = {
@@ -223,7 +247,7 @@ def test_options_that_cannot_be_checked(
     root: Path, program: str, parameters: dict[str, Any], text: str
 ) -> None:
     sweep = write(root, program, parameters=SPACE | parameters)
-    assert_finding(check_program.check_options(sweep, root), "unknown", text)
+    assert_finding(options(sweep, root), "unknown", text)
     assert not (root / "modules/trained").exists()
 
 
@@ -231,10 +255,10 @@ def test_a_program_that_never_reads_its_options(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check_program, "PARSE", 3.0)
-    pid = "pathlib.Path(__file__).with_name('pid').write_text(str(os.getpid()))\n"
+    pid = f"pathlib.Path({str(root)!r}, 'pid').write_text(str(os.getpid()))\n"
     slow = PARSER.replace("parser =", f"{pid}time.sleep(300)\nparser =")
-    assert_finding(check_program.check_options(write(root, slow), root), "unknown", "in time")
-    assert_gone(int((root / "modules/pid").read_text()))
+    assert_finding(options(write(root, slow), root), "unknown", "in time")
+    assert_gone(int((root / "pid").read_text()))
 
 
 # ---- the metric
@@ -252,13 +276,13 @@ WITHOUT_METRIC = {
 def test_the_metric_is_not_logged(root: Path, end: str, text: str) -> None:
     sweep = write(root, PARSER + end)
     before = files(root)
-    assert_finding(check_program.check_metric(sweep, root), "problem", text)
-    assert files(root) == before | {"modules/trained"}
+    assert_finding(metric(sweep, root), "problem", text)
+    assert files(root) == before
 
 
 STOPPED = """\
 import signal, subprocess
-here = pathlib.Path(__file__).parent
+here = pathlib.Path(os.environ["TOLD"])
 def stop(*_):
     (here / "stopped").touch()
     sys.exit()
@@ -266,6 +290,7 @@ signal.signal(signal.SIGTERM, stop)
 child = subprocess.Popen(["sleep", "300"])
 (here / "pids").write_text(f"{os.getpid()} {child.pid}")
 for folder in ("results", "data", "."):
+    pathlib.Path(folder).mkdir(exist_ok=True)
     pathlib.Path(folder, "new").touch()
 assert wandb.config.lr == args.lr == 0.1
 run.log({"loss": 1.0})
@@ -273,36 +298,40 @@ time.sleep(300)
 """
 
 
-def test_the_trial_is_stopped_at_the_first_value(root: Path) -> None:
+def test_a_long_trial_is_stopped_some_time_after_the_first_value(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOLD", str(tmp_path))
+    monkeypatch.setattr(check_program, "REST", 2.0)
     sweep = write(root, PARSER + "import wandb\nrun = wandb.init()\n" + STOPPED)
     for name in ("results", "wandb"):
         (root / name).mkdir()
     before = files(root)
-    assert_finding(check_program.check_metric(sweep, root), "ok", "loss", "1")
-    for pid in (root / "modules/pids").read_text().split():
+    assert_finding(metric(sweep, root), "ok", "loss", "1")
+    for pid in (tmp_path / "pids").read_text().split():
         assert_gone(int(pid))
-    own = {f"modules/{name}" for name in ("trained", "stopped", "pids")}
-    assert files(root) == before | own | {"data", "data/new"}
+    assert (tmp_path / "stopped").exists()
+    assert files(root) == before | {"data", "data/new"}
 
 
 def test_a_metric_that_does_not_come_in_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_program, "TRIAL", 2.0)
     sweep = write(root, PARSER + "time.sleep(300)\n")
-    assert_finding(check_program.check_metric(sweep, root), "unknown", "loss", "only nothing")
+    assert_finding(metric(sweep, root), "unknown", "loss", "only nothing")
 
 
 def test_ctrl_c_skips_the_trial(root: Path) -> None:
-    end = "pathlib.Path(__file__).with_name('pid').write_text(str(os.getpid()))\ntime.sleep(300)\n"
+    end = f"pathlib.Path({str(root)!r}, 'pid').write_text(str(os.getpid()))\ntime.sleep(300)\n"
     write(root, PARSER + end)
     environ = {**os.environ, "PATH": "/usr/bin:/bin", "PYTHONPATH": package(), "HOME": str(root)}
     process = run(root, environ, "--sweep", "sweep.yaml")
-    wait_for(root / "modules/pid")
+    wait_for(root / "pid")
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert "loss: the trial was skipped" in output
     assert "flows: there is no neuro-flow" in output
-    assert_gone(int((root / "modules/pid").read_text()))
+    assert_gone(int((root / "pid").read_text()))
 
 
 def package() -> str:
@@ -495,5 +524,6 @@ def test_a_problem_gives_exit_status_1_and_the_other_checks_go_on(root: Path) ->
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output
     assert "sweep.yaml: program: is missing" in output
+    assert "sweep.yaml: parameters: give at least one" in output
     assert "flows: there is no neuro-flow" in output
-    assert "0 ok, 1 problem, 3 unknown" in output
+    assert "0 ok, 2 problem, 3 unknown" in output

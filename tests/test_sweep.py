@@ -554,7 +554,7 @@ def test_the_compiler_is_loaded_only_for_programs_that_ask_for_it(root: Path) ->
 
 LAUNCHING = """
 import argparse, sys
-import wandb, first_call_fails
+import wandb
 parser = argparse.ArgumentParser()
 parser.add_argument("--staged", type=int)
 args = parser.parse_args()
@@ -578,23 +578,11 @@ run.log({"score": args.a})
 run.finish()
 print("late", sorted(sys.modules.keys() - before))
 """
-FIRST_CALL_FAILS = """
-import wandb.util
-original = wandb.util.working_set
-def working_set():
-    wandb.util.working_set = original
-    raise RuntimeError("cannot list")
-wandb.util.working_set = working_set
-"""
 
 
-def test_a_run_imports_launch_only_when_it_has_inputs(root: Path, tmp_path: Path) -> None:
-    """And a warm process that cannot list the packages still starts trials."""
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "first_call_fails.py").write_text(FIRST_CALL_FAILS)
+def test_a_run_imports_launch_only_when_it_has_inputs(root: Path) -> None:
     arguments = write_sweep(root, LAUNCHING, parameters={"staged": {"values": [0, 1]}})
-    done = run(root, *arguments, PYTHONPATH=str(package), WANDB_MODE="offline")
+    done = run(root, *arguments, WANDB_MODE="offline")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [record["value"] for record in records(root).values()] == [1, 1]
 
@@ -613,35 +601,26 @@ def test_online_runs_reach_the_server_and_import_nothing_late(root: Path) -> Non
 
 def test_every_way_of_starting_gives_the_same_results(root: Path) -> None:
     values, packages = {}, []
-    cold = "from hypertrain import __main__\nfrom hypertrain.warm import start\n"
-    cold += "start.can_fork = lambda: False"
     ways: dict[str, tuple[list[str], dict[str, Any]]] = {
-        "warm": (["-m", "hypertrain"], {}),
-        "spawn": (["-c", f"{cold}\nraise SystemExit(__main__.main())"], {}),
+        "warm": ([], {}),
+        "cold": (["--cold"], {}),
         "command": (
-            ["-m", "hypertrain"],
+            [],
             {"command": ["sh", "-c", 'exec python "$0" "$@"', "${program}", "${args}"]},
         ),
     }
     parameters = {"lr": {"values": [0.1, 0.01]}, "epochs": {"value": 2}}
-    for way, (python, sweep) in ways.items():
+    for way, (options, sweep) in ways.items():
         metric = {"name": "accuracy01/valid", "goal": "maximize"}
         program = (root / "modules" / "train.py").read_text()
         arguments = write_sweep(root, program, parameters=parameters, metric=metric, **sweep)
-        done = subprocess.run(
-            [sys.executable, *python, *arguments, "--workers", "2"],
-            cwd=root,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        done = run(root, *arguments, *options, "--workers", "2")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert ("forked from a warm process" in done.stdout) == (way != "spawn")
+        assert ("forked from a warm process" in done.stdout) == (way == "warm")
         values[way] = {r["number"]: r["value"] for r in records(root).values()}
         packages += [file.read_text() for file in results(root).rglob("files/requirements.txt")]
         shutil.rmtree(root / "results")
-    assert values["warm"] == values["spawn"] == values["command"]
+    assert values["warm"] == values["cold"] == values["command"]
     assert "torch==" in packages[0]
     assert packages == packages[:1] * 6
     assert len(set(values["warm"].values())) == 2

@@ -49,12 +49,17 @@ def _run(arguments: argparse.Namespace) -> int:
             leaderboard(arguments.sweep_path, _console())
             return 0
         case _:
+            from hypertrain.local import tune
             from hypertrain.machine import default_workers
-            from hypertrain.tuner import Limits, tune
+            from hypertrain.tuner import Limits
 
-            workers = arguments.workers or default_workers()
-            limits = Limits(workers, arguments.count, arguments.time_limit)
-            return tune(load(arguments.sweep, root), root, limits, _console())
+            limits = Limits(
+                workers=arguments.workers or default_workers(),
+                seconds=arguments.time_limit,
+                trial_seconds=arguments.trial_time_limit,
+                cold=arguments.cold,
+            )
+            return tune(load(arguments.sweep, root), root, limits, arguments.count, _console())
 
 
 def _console() -> Console:
@@ -90,6 +95,15 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         metavar="T",
         help="stop after 90s, 30m or 2h; the rest can be run later",
+    )
+    parser.add_argument(
+        "--trial-time-limit",
+        type=_seconds,
+        metavar="T",
+        help="end a trial that runs longer than this; it counts as failed",
+    )
+    parser.add_argument(
+        "--cold", action="store_true", help="start every trial as a new process (slower)"
     )
     tasks = parser.add_subparsers(
         dest="task", title="instead of running the sweep", metavar="{check,leaderboard}"

@@ -1,271 +1,367 @@
-"""The sweep on this machine: gives points to workers until the search is done."""
+"""The loop: gives trials to workers until their source has none left, and watches how they end."""
 
 import os
 import shutil
 import signal
-import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing.connection import wait
-from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Protocol
 
-from rich.console import Console
-
-from hypertrain import UserError, machine, runs
-from hypertrain.results.journal import COMPLETED, FAILED, STOPPED, Journal, Record
+from hypertrain import inside_wandb, machine
+from hypertrain.results.journal import COMPLETED, FAILED, HOST, STOPPED, Record
 from hypertrain.results.metrics import Reader
-from hypertrain.search.hyperband import Hyperband
-from hypertrain.search.search import new_search, params_at
-from hypertrain.show import summary
-from hypertrain.show.screen import Screen
-from hypertrain.show.words import counted
+from hypertrain.show.words import counted, duration
 from hypertrain.sweepfile.sweep import Sweep
-from hypertrain.trial import process as trial
-from hypertrain.trial.command import command_line, python_program
-from hypertrain.trial.record import FILE
-from hypertrain.warm import start as warm
+from hypertrain.trial import process
+from hypertrain.trial.command import command_line
+from hypertrain.trial.interpreter import python_program
+from hypertrain.trial.keeper import GRACE
+from hypertrain.trial.process import BEGUN, COLD, ENDED, LOST, Event, Launch, Worker
+from hypertrain.trial.reason import failure, last_lines
+from hypertrain.trial.run import ARGS, Run, environment, write_params
+from hypertrain.warm.start import can_fork, warm_workers
 
 POLL = 0.1
 """Seconds between two looks at what the running trials logged."""
-ALIKE = 3
-"""So many trials that fail alike, with none completed, end the sweep."""
-INTERRUPTED = "interrupted"
+LOSSES = 3
+"""So often a trial is begun whose keeper then dies; after that it counts as failed."""
+WARM_LOG = "warm.log"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """workers: trials at once. count: trials in all. seconds: of wall time."""
+    """workers: trials at once. seconds: of wall time, for all and for each trial."""
 
     workers: int
-    count: int | None
-    seconds: float | None
+    seconds: float | None = None
+    trial_seconds: float | None = None
+    cold: bool = False
+
+
+class Interrupted(Exception):
+    """The trials end before their source does; the message says why."""
+
+
+class Source(Protocol):
+    """Where trials come from, and where what becomes of them goes."""
+
+    def next(self) -> Record | None:
+        """The next trial; None if there is none now."""
+
+    def finished(self) -> bool:
+        """Whether no further trial will come, unless one that runs brings it about."""
+
+    def run(self, record: Record) -> Run:
+        """The trial's run on W&B."""
+
+    def begun(self, record: Record) -> None: ...
+
+    def logged(self, record: Record, value: float) -> None:
+        """A running trial has logged the metric."""
+
+    def stops(self) -> Iterable[int]:
+        """Numbers of trials to be stopped early; one that does not run is ignored."""
+
+    def ended(self, record: Record) -> None:
+        """A trial has ended by itself or was stopped early."""
 
 
 @dataclass
 class Running:
-    """A trial under way. kill_at: when its time to end by itself is up; None if not asked to."""
+    """A trial under way. since: it began. kill_at: when its time to end by itself is up.
+
+    ends_as: what it is, once it was asked to end: a state and a reason.
+    """
 
     record: Record
-    worker: int
-    process: BaseProcess
     metrics: Reader
     since: float
+    begun: bool = False
     kill_at: float | None = None
+    ends_as: tuple[str, str | None] | None = None
 
 
-class Interrupted(Exception):
-    """The sweep ends before its search does; the message says why."""
+@dataclass
+class Slot:
+    """A place for one trial at a time. gpu: the device it sees, if there are any."""
+
+    number: int
+    gpu: str | None
+    worker: Worker
+    running: Running | None = None
+    launch: Launch | None = None
+    served: bool = False
+    """Whether its worker has begun a trial."""
 
 
-def tune(sweep: Sweep, root: Path, limits: Limits, console: Console) -> int:
-    """Run the sweep, or what is left of it; return the exit status.
+class Loop:
+    """Runs the trials of a source on this machine.
 
-    Raises: UserError when it cannot start.
+    folder: of the results. say: prints a line.
     """
-    count = min((n for n in (limits.count, sweep.run_cap) if n), default=None)
-    if sweep.method != "grid" and count is None and limits.seconds is None:
-        raise UserError(
-            f"{sweep.path}: run_cap: method {sweep.method} never ends by itself; add "
-            "`run_cap: 30` to the file, or give --count 30 or --time-limit 1h"
-        )
-    command_line(sweep, {}, Path())  # refuses an unknown macro before anything is written
-    results = Path("results") / f"sweep-{sweep.id}"
-    with Journal(root / results) as journal:
-        session = Session(sweep, root, replace(limits, count=count), journal, console)
-        summary.before(console, sweep, root, results, session.total, session.done)
-        try:
-            interruption = session.run()
-        except OSError as error:
-            raise UserError(f"{results}: {error.strerror}: {error.filename or ''}") from None
-        summary.after(console, sweep, results, journal, interruption)
-        if interruption == INTERRUPTED:
-            return 130
-        return 0 if any(record.done for record in journal.records.values()) else 1
-
-
-class Session:
-    """One session of a sweep: goes on from what the journal holds."""
 
     def __init__(
-        self, sweep: Sweep, root: Path, limits: Limits, journal: Journal, console: Console
+        self,
+        sweep: Sweep,
+        root: Path,
+        folder: Path,
+        limits: Limits,
+        source: Source,
+        say: Callable[[str], None],
     ) -> None:
-        self._sweep, self._root, self._limits, self._journal = sweep, root, limits, journal
-        self._search = new_search(sweep)
-        self._hyperband = Hyperband(sweep.bands) if sweep.bands else None
-        self._running: dict[int, Running] = {}
-        self._free = list(range(limits.workers))
-        self._gpus = machine.gpus()
-        self._failures: Counter[str] = Counter()
+        self._sweep, self._root, self._folder = sweep, root, folder
+        self._limits, self._source, self._say = limits, source, say
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._again: list[Record] = []
+        self._losses: dict[int, int] = {}
+        self._how = "forked from a warm process"
         self._deadline = time.monotonic() + limits.seconds if limits.seconds else float("inf")
-        sizes = [n for n in (limits.count, self._search.size) if n is not None]
-        self.total = min(sizes, default=None)
-        self.done = sum(record.done for record in journal.records.values())
-        self._screen = Screen(console, sweep.metric, self.total)
+        self._slots = self._open()
 
-    def run(self) -> str | None:
-        """Run to the end; return why it stopped earlier, if it did."""
-        if self.total is not None and self.done >= self.total:
-            return None
-        self._context = self._prepare()
-        self._restore()
-        todo = self._todo()
-        before = signal.signal(signal.SIGTERM, _interrupt)
+    # From the first trial to the last
+
+    def run(self) -> None:
+        """Until the source is finished.
+
+        Raises: KeyboardInterrupt, Interrupted and whatever else ends it; no trial then runs on.
+        """
+        if not self._program:
+            self._tell(self._how)
         try:
-            with self._screen:
-                while self._start_some(todo) or self._running:
+            with _interruptible():
+                while self._start_some() or self._busy() or not self._source.finished():
                     self._look()
-            return None
-        except (KeyboardInterrupt, Interrupted) as error:
+        except BaseException:
             self._stop_all()
-            return str(error) or INTERRUPTED
+            raise
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for slot in self._slots:
+                slot.worker.close()
 
-    def _prepare(self) -> BaseContext:
-        """Let the trials' parent warm up; meanwhile start what is slow here."""
+    def _open(self) -> list[Slot]:
+        """Let the trials' parent warm up; meanwhile the rest of the preparation goes on."""
         machine.share_threads(self._limits.workers)
-        context = warm.start_method(self._root / self._sweep.program)
-        how = "forked from a warm process" if warm.can_fork() else "each in a new process"
-        mode = runs.open_wandb(self._journal.folder / "wandb-core.log")
+        gpus = machine.gpus()
+        workers = self._workers(self._limits.workers)
+        places = enumerate(workers)
+        return [Slot(n, gpus[n % len(gpus)] if gpus else None, worker) for n, worker in places]
+
+    def _workers(self, count: int) -> list[Worker]:
+        environ = {**os.environ, **environment(self._source.run(Record(0, [], {})), Path())}
+        words = command_line(self._sweep, {}, Path())
+        self._program = python_program(words, environ)
+        why = None
+        if self._limits.cold:
+            why = "--cold"
+        elif not can_fork():
+            why = "this system cannot fork"
+        elif not self._program:
+            why = f"the command begins with {words[0]}, which is not this Python"
+        if why or not self._program:
+            self._program, self._how = None, f"each a new process: {why}"
+            return process.cold_workers(count, self._events)
+        log = self._folder / WARM_LOG
+        return warm_workers(count, self._program, environ, log, self._events)
+
+    def _tell(self, how: str) -> None:
         workers = counted(self._limits.workers, "worker")
-        self._screen.say(f"{workers}, trials {how}, W&B {mode}")
-        return context
+        mode = os.environ.get("WANDB_MODE", "online")
+        self._say(f"{workers}, trials {how}, W&B {mode}")
 
-    def _restore(self) -> None:
-        for record in self._journal.records.values():
-            self._search.restore(record.number, record.point)
-            if record.done:
-                self._search.tell(record.number, record.value)
-                self._screen.earlier(record)
-            if self._hyperband:
-                self._hyperband.restore(record.bands)
+    def _busy(self) -> bool:
+        return any(slot.running for slot in self._slots)
 
-    def _todo(self) -> Iterator[Record]:
-        """Trials to run: those begun or failed earlier, with their parameters, then new ones."""
-        for record in list(self._journal.records.values()):
-            if not record.done:
-                yield Record(record.number, record.point, record.params, record.attempt + 1)
-        number = len(self._journal.records) + 1
-        while self.total is None or number <= self.total:
-            point = self._search.ask(number)
-            if point is None:
-                return
-            yield Record(number, point, params_at(self._sweep.space, point))
-            number += 1
+    # Starting trials
 
-    def _start_some(self, todo: Iterator[Record]) -> bool:
-        """Give the free workers their next trials; return whether any was left to give."""
-        while self._free:
-            record = next(todo, None)
-            if record is None:
-                return False
-            self._start(record)
+    def _start_some(self) -> bool:
+        """Give the free workers their next trials; return whether all are busy now."""
+        for slot in self._slots:
+            if slot.running is None:
+                record = self._again.pop(0) if self._again else self._source.next()
+                if record is None:
+                    return False
+                self._start(record, slot)
         return True
 
-    def _start(self, record: Record) -> None:
-        worker = self._free.pop(0)
-        folder = self._journal.folder / record.folder
+    def _start(self, record: Record, slot: Slot) -> None:
+        record = replace(record, worker=slot.number, host=HOST, begun=round(time.time(), 3))
+        folder = self._folder / record.folder
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        self._journal.write(record)
-        launch = self._launch(record, worker, folder)
+        self._source.begun(record)
         metric = self._sweep.metric.name if self._sweep.metric else None
-        reader = Reader(folder / trial.METRICS, metric)
-        process = trial.start(self._context, launch)
-        self._running[record.number] = Running(record, worker, process, reader, time.monotonic())
-        self._screen.started(record)
+        reader = Reader(folder / process.METRICS, metric)
+        slot.running = Running(record, reader, time.monotonic())
+        slot.launch = self._launch(record, slot, folder)
+        slot.worker.start(slot.launch)
 
-    def _launch(self, record: Record, worker: int, folder: Path) -> trial.Launch:
-        runs.write_params(folder, record.params)
-        words = command_line(self._sweep, record.params, folder / runs.ARGS)
-        environ = {
-            **os.environ,
-            **runs.environment(self._sweep, record, self._journal.folder),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-            FILE: str(folder / trial.METRICS),
-        }
-        if self._gpus:
-            environ["CUDA_VISIBLE_DEVICES"] = self._gpus[worker % len(self._gpus)]
-        return trial.Launch(words, python_program(words, self._sweep), environ, folder)
+    def _launch(self, record: Record, slot: Slot, folder: Path) -> Launch:
+        write_params(folder, record.params)
+        environ = environment(self._source.run(record), folder / process.METRICS)
+        if slot.gpu:
+            environ["CUDA_VISIBLE_DEVICES"] = slot.gpu
+        words = command_line(self._sweep, record.params, folder / ARGS)
+        program = python_program(words, environ) if self._program else None
+        is_same = program and self._program and program.start == self._program.start
+        argv = program.arguments if program and is_same else None
+        return Launch(words, argv, environ, str(folder / process.OUTPUT))
+
+    # Watching them
 
     def _look(self) -> None:
-        """Wait for a trial to end or the next look; note what was logged and who ended."""
-        ended = wait([running.process.sentinel for running in self._running.values()], POLL)
-        now = time.monotonic()
-        for running in list(self._running.values()):
-            self._read_metrics(running)
-            if running.process.sentinel in ended:
-                self._end(running)
-            elif running.kill_at and now > running.kill_at:
-                trial.kill(running.process)
-        if now > self._deadline:
+        """Wait for something to happen, or for the next look at what was logged."""
+        for slot, event in self._new_events():
+            if event.kind == BEGUN and slot.running:
+                self._note_begin(slot.running, slot, event)
+            elif event.kind == ENDED and slot.running:
+                self._end(slot, event.about)
+            elif event.kind == COLD:
+                self._start_cold(slot, event.about)
+            elif event.kind == LOST:
+                self._replace(slot)
+        stopped = set(self._source.stops())
+        for slot in self._slots:
+            if slot.running:
+                self._watch(slot, slot.running, slot.running.record.number in stopped)
+        if time.monotonic() > self._deadline:
             raise Interrupted("the time limit is reached")
 
+    def _new_events(self) -> Iterator[tuple[Slot, Event]]:
+        """What the workers have to say, as soon as one has; what a replaced one says is left out."""
+        events = []
+        with suppress(Empty):
+            events.append(self._events.get(timeout=POLL))
+            while True:
+                events.append(self._events.get_nowait())
+        for event in events:
+            yield from ((slot, event) for slot in self._slots if slot.worker is event.worker)
+
+    def _watch(self, slot: Slot, running: Running, stop: bool) -> None:
+        self._read_metrics(running)
+        now = time.monotonic()
+        limit = self._limits.trial_seconds
+        if running.kill_at:
+            if now > running.kill_at:
+                slot.worker.kill()
+        elif stop:
+            self._ask_to_end(slot, running, STOPPED, None)
+        elif limit and running.begun and now - running.since > limit:
+            why = f"ran longer than {duration(limit)} (--trial-time-limit)"
+            self._ask_to_end(slot, running, FAILED, why)
+
+    def _ask_to_end(self, slot: Slot, running: Running, state: str, why: str | None) -> None:
+        slot.worker.terminate()
+        running.kill_at = time.monotonic() + GRACE
+        running.ends_as = (state, why)
+
     def _read_metrics(self, running: Running) -> None:
-        number = running.record.number
         for value in running.metrics.read():
-            self._screen.logged(running.record, value)
-            if self._hyperband:
-                self._hyperband.add(number, value)
-        if self._hyperband and not running.kill_at and self._hyperband.stops(number):
-            trial.terminate(running.process)
-            running.kill_at = time.monotonic() + trial.GRACE
+            self._source.logged(running.record, value)
 
-    def _end(self, running: Running) -> None:
-        running.process.join()
-        trial.kill(running.process)
-        record = self._outcome(running)
-        self._forget(running)
-        self._journal.write(record)
-        self._search.tell(record.number, record.value)
-        self._screen.ended(record)
-        if record.state == FAILED:
-            self._give_up_if_hopeless(record)
+    def _note_begin(self, running: Running, slot: Slot, event: Event) -> None:
+        if event.about == "warm" and not any(slot.served for slot in self._slots):
+            self._tell(self._how)
+        slot.served = running.begun = True
+        running.since = time.monotonic()
 
-    def _outcome(self, running: Running) -> Record:
-        record, metrics = running.record, running.metrics
-        seconds = round(time.monotonic() - running.since, 3)
-        bands = self._hyperband.end(record.number) if self._hyperband else []
-        reason = trial.failure(running.process.exitcode or 0, self._journal.folder / record.folder)
-        metric = self._sweep.metric
-        if running.kill_at is not None:
-            state, reason = STOPPED, None
-        else:
-            state, reason = COMPLETED, reason or (metrics.missing() if metric else None)
+    def _end(self, slot: Slot, code: int) -> None:
+        running = slot.running
+        assert running is not None
+        self._read_metrics(running)
+        record = self._outcome(running, code)
+        slot.running = slot.launch = None
+        self._source.ended(record)
+
+    def _outcome(self, running: Running, code: int) -> Record:
+        folder = self._folder / running.record.folder
+        metric, metrics = self._sweep.metric, running.metrics
+        spent = round(time.monotonic() - running.since, 3)
+        record = replace(
+            running.record, seconds=spent, ended=round(time.time(), 3), exit=code, state=COMPLETED
+        )
+        if metric:
+            run = self._source.run(record)
+            metrics.read_run(inside_wandb.read_run(run.home, run.id), metric.best)
+        reason = failure(code, folder / process.OUTPUT)
+        if running.ends_as and (reason or running.ends_as[0] == STOPPED):
+            state, reason = running.ends_as
+            record = replace(record, state=state)
+        elif metric and not reason:
+            reason = metrics.missing()
         if reason:
-            return replace(record, state=FAILED, reason=reason, seconds=seconds, bands=bands)
-        value = metric.best(metrics.values) if metric else None
-        return replace(record, state=state, value=value, seconds=seconds, bands=bands)
+            return replace(record, state=FAILED, reason=reason)
+        has_value = metric and metrics.values
+        return replace(record, value=metric.best(metrics.values) if metric and has_value else None)
 
-    def _forget(self, running: Running) -> None:
-        del self._running[running.record.number]
-        self._free.append(running.worker)
+    # When a worker fails, or all is to end
 
-    def _give_up_if_hopeless(self, record: Record) -> None:
-        """All trials so far failed, and for one reason: the next would too."""
-        kind = ":".join((record.reason or "").split(":")[:2])
-        self._failures[kind] += 1
-        enough = self._failures[kind] >= max(ALIKE, self._limits.workers)
-        alike = len(self._failures) == 1
-        if enough and alike and not any(r.done for r in self._journal.records.values()):
-            raise Interrupted(f"every trial fails alike ({record.reason})")
+    def _start_cold(self, slot: Slot, why: str) -> None:
+        """No trial can be forked: start them as new processes."""
+        if self._program:
+            self._program = None
+            self._tell(f"each a new process: {why}")
+        slot.worker.close()
+        (slot.worker,) = process.cold_workers(1, self._events)
+        if slot.launch:
+            slot.launch = replace(slot.launch, argv=None)
+            slot.worker.start(slot.launch)
+
+    def _replace(self, slot: Slot) -> None:
+        """A keeper is gone, and its trial with it; the trial begins anew, with another keeper."""
+        if not slot.served:
+            last = last_lines(self._folder / WARM_LOG, 1) if self._program else []
+            return self._start_cold(slot, " ".join(["importing beforehand has failed:", *last]))
+        (slot.worker,) = self._workers(1)
+        slot.served = False
+        if running := slot.running:
+            slot.running = slot.launch = None
+            number = running.record.number
+            self._losses[number] = self._losses.get(number, 0) + 1
+            if self._losses[number] < LOSSES:
+                self._again.append(replace(running.record, attempt=running.record.attempt + 1))
+            else:
+                reason = "was lost several times: something ends its keeper"
+                self._source.ended(replace(running.record, state=FAILED, reason=reason))
+        return None
 
     def _stop_all(self) -> None:
-        """End the running trials; they are taken up again by the next session."""
-        for running in self._running.values():
-            trial.terminate(running.process)
+        """End the running trials; what completes meanwhile counts."""
+        running = [slot for slot in self._slots if slot.running]
+        for slot in running:
+            slot.worker.terminate()
+        if running:
+            self._say(
+                f"Stopping: {counted(len(running), 'trial')} may take up to {GRACE:.0f} s to end; "
+                "Ctrl-C again ends them at once"
+            )
         try:
-            until = time.monotonic() + trial.GRACE
-            for running in self._running.values():
-                running.process.join(max(0.0, until - time.monotonic()))
+            until = time.monotonic() + GRACE
+            while self._busy() and time.monotonic() < until:
+                for slot, event in self._new_events():
+                    if event.kind == ENDED and slot.running and event.about == 0:
+                        self._end(slot, 0)
+                    elif event.kind in (ENDED, LOST, COLD):
+                        slot.running = None
         except KeyboardInterrupt:
             pass
-        for running in self._running.values():
-            trial.kill(running.process)
+        for slot in self._slots:
+            slot.worker.kill()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and a hang-up interrupt as Ctrl-C does."""
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: signal.signal(number, _interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(*_: object) -> None:

@@ -3,6 +3,8 @@
 import inspect
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,16 +15,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, Literal
 
-from hypertrain.trial import process as trial
-
 TASK = "HYPERTRAIN_TASK"
+LARGEST = 2**31
+"""Bytes of a project that is still copied."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check says, in one line. unknown: it cannot be checked here, the text says why."""
+    """What a check says, in one line.
 
-    status: Literal["ok", "problem", "unknown"]
+    unknown: it cannot be checked here, the text says why. warning: it may be meant otherwise.
+    """
+
+    status: Literal["ok", "problem", "unknown", "warning"]
     text: str
 
 
@@ -73,7 +78,12 @@ def wait(done: Callable[[], bool], seconds: float) -> None:
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
-    trial.kill(process)
+    """End the process and its group."""
+    with suppress(ProcessLookupError, PermissionError):
+        if os.name == "nt":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -121,16 +131,38 @@ def ask_inside(
 
 
 @contextmanager
-def scratch(root: Path) -> Iterator[Path]:
-    """A folder that looks like the project; what a program adds to it is gone afterwards."""
-    data = root / "data"
-    data.mkdir(exist_ok=True)  # what a program fetches into it is kept
-    try:
-        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            for entry in root.iterdir():
-                if entry.name not in ("results", "wandb"):
-                    Path(folder, entry.name).symlink_to(entry, entry.is_dir())
-            yield Path(folder)
-    finally:
-        with suppress(OSError):
-            data.rmdir()
+def copy_of(root: Path) -> Iterator[Path | None]:
+    """A copy of the project, gone afterwards; None if it is too large for one.
+
+    What a program fetches into its `data` is kept.
+    """
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        here = Path(folder).resolve() / root.resolve().name
+        if sum(file.stat().st_size for file in _files(root)) > LARGEST:
+            yield None
+            return
+        shutil.copytree(root, here, ignore=_left_out, ignore_dangling_symlinks=True)
+        try:
+            yield here
+        finally:
+            _keep_fetched(here / "data", root / "data")
+
+
+def _left_out(folder: str, names: Sequence[str]) -> list[str]:
+    environments = [name for name in names if Path(folder, name, "pyvenv.cfg").exists()]
+    return [*environments, *{"results", "wandb", ".git"}.intersection(names)]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for here, below, files in os.walk(folder):
+        left_out = _left_out(here, below)
+        below[:] = [name for name in below if name not in left_out]
+        yield from (path for name in files if (path := Path(here, name)).is_file())
+
+
+def _keep_fetched(source: Path, target: Path) -> None:
+    for entry in source.rglob("*") if source.is_dir() else ():
+        kept = target / entry.relative_to(source)
+        if entry.is_file() and not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(entry, kept)

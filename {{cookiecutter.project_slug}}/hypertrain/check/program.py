@@ -2,47 +2,59 @@
 
 import difflib
 import re
+import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from hypertrain import runs
+from hypertrain import inside_wandb
 from hypertrain.check import probe
 from hypertrain.check.probe import Finding
-from hypertrain.results.journal import Record
 from hypertrain.results.metrics import Reader
 from hypertrain.search.search import new_search, params_at
 from hypertrain.sweepfile.quantiles import EDGE
 from hypertrain.sweepfile.space import Parameter, nest
 from hypertrain.sweepfile.sweep import Sweep
-from hypertrain.trial import process as trial
-from hypertrain.trial import record
 from hypertrain.trial.command import command_line
-from hypertrain.warm.imports import imports
+from hypertrain.trial.interpreter import python_program
+from hypertrain.trial.keeper import GRACE
+from hypertrain.trial.process import ENDED, LOST, METRICS, OUTPUT, Event, Launch, cold_workers
+from hypertrain.trial.reason import failure
+from hypertrain.trial.run import ARGS, Run, environment, write_params
+from hypertrain.warm.imports import Import, Program, read_program
 
-PARSE, TRIAL = 120.0, 600.0
-"""Seconds for the program to get to its arguments, and to its first value of the metric."""
+PARSE, TRIAL, REST = 120.0, 600.0, 60.0
+"""Seconds for the program to get to its arguments, to its first value of the metric, to its end."""
 MANY = 20
 """Of a range with more values only the ends and the middle are tried."""
 QUANTILES = (EDGE, *(percent / 100 for percent in range(1, 100)), 1 - EDGE)
+ARGPARSE = re.compile(r"^\s*(import|from)\b.*\bargparse\b|ArgumentParser\(", re.MULTILINE)
 OFFLINE = {"WANDB_MODE": "offline"}
 
 
-def check_options(sweep: Sweep, root: Path) -> Finding:
-    """Let the program's own argparse read every value; nothing after that is run."""
-    name, program = sweep.program.as_posix(), root / sweep.program
-    unknown = f"{name}: its options cannot be checked"
+def check_options(sweep: Sweep, root: Path, here: Path) -> Finding:
+    """Let the program's own argparse read every value; nothing after that is run.
+
+    here: a copy of the project, in which it is tried.
+    """
+    points = list(_points(sweep.space))
+    lines = [command_line(sweep, nest(sweep.space, values), Path()) for values in points]
+    program = _own_program(sweep, lines[0])
+    if program is None or not program.sources:
+        why = "as this Python does not run it"
+        return Finding("unknown", f"{lines[0][0]}: its options cannot be checked, {why}")
+    main = program.sources["__main__"].resolve().relative_to(root.resolve())
+    name, unknown = main.as_posix(), f"{main.as_posix()}: its options cannot be checked"
     if not _uses_argparse(program):
         return Finding("unknown", f"{unknown}: it does not read them with argparse")
     if any(str(word).startswith("${args_json") for word in sweep.command or ()):
         return Finding("unknown", f"{unknown}: they arrive as JSON")
-    points = list(_points(sweep.space))
-    lines = [command_line(sweep, nest(sweep.space, values), Path()) for values in points]
-    task = {"program": str(program.resolve()), "lines": lines}
-    with probe.scratch(root) as here:
-        environ = {**OFFLINE, "WANDB_DIR": str(here)}
-        found, done = probe.ask_inside(_try_options, task, lines[0], here, environ, PARSE)
+    task = {"program": str((here / main).resolve()), "lines": lines}
+    environ = {**OFFLINE, "WANDB_DIR": str(here)}
+    found, done = probe.ask_inside(_try_options, task, lines[0], here, environ, PARSE)
     if found is None:
         return Finding("unknown", f"{unknown}: {probe.reason(done)}")
     if not found["ours"]:
@@ -62,10 +74,20 @@ def check_options(sweep: Sweep, root: Path) -> Finding:
     return Finding("ok", f"{name}: takes every parameter ({len(lines)} command lines parsed)")
 
 
-def _uses_argparse(program: Path) -> bool:
-    text = program.read_text(encoding="utf-8", errors="replace")
-    own = re.search(r"^\s*(import|from)\b.*\bargparse\b|ArgumentParser\(", text, re.MULTILINE)
-    return bool(own) or "argparse" in imports(program)
+def _own_program(sweep: Sweep, words: Sequence[str]) -> Program | None:
+    """What the sweep file names as its program, whoever launches it; else what Python runs."""
+    if sweep.program and Path(sweep.program).is_file():
+        return read_program(str(sweep.program))
+    command = python_program(words, probe.environment())
+    return read_program(command.program, command.is_module) if command else None
+
+
+def _uses_argparse(program: Program) -> bool:
+    """Anywhere in the user's modules: options may be read in one of them."""
+    texts = (
+        file.read_text(encoding="utf-8", errors="replace") for file in program.sources.values()
+    )
+    return Import("argparse") in program.steps or any(ARGPARSE.search(text) for text in texts)
 
 
 def _points(space: Sequence[Parameter]) -> Iterator[list[Any]]:
@@ -164,25 +186,26 @@ def _try_options() -> None:
         intercept(name)
 
 
-def check_metric(sweep: Sweep, root: Path) -> Finding:
-    """Run the first trial until the metric is logged."""
+def check_metric(sweep: Sweep, root: Path, here: Path) -> Finding:
+    """Run the first trial in a copy of the project, to its end or as long as is bearable."""
     if sweep.metric is None:
         return Finding("unknown", f"{sweep.path}: names no metric, so none was looked for")
     name = sweep.metric.name
     params = params_at(sweep.space, new_search(sweep).ask(1) or [])
-    with probe.scratch(root) as here:
-        folder = here / "results" / "trials" / "1"
-        reader = Reader(folder / trial.METRICS, name)
-        try:
-            status = _run_trial(sweep, params, here, folder, reader)
-        except KeyboardInterrupt:
-            return Finding("unknown", f"{name}: the trial was skipped")
-        failure = trial.failure(status or 0, folder)
+    folder = here / "results" / "check"
+    reader = Reader(folder / METRICS, name)
+    try:
+        code = _run_trial(sweep, params, here, folder, reader)
+    except KeyboardInterrupt:
+        return Finding("unknown", f"{name}: the trial was skipped")
+    why = failure(code or 0, folder / OUTPUT)
+    if why and reader.values:
+        return Finding("problem", f"{name}: logged by the first trial, which then fails: {why}")
+    if why:
+        return Finding("problem", f"{name}: the first trial fails before it is logged: {why}")
     if reader.values:
         return Finding("ok", f"{name}: logged by the first trial, {reader.values[0]:.4g} at first")
-    if failure:
-        return Finding("problem", f"{name}: the first trial fails before it is logged: {failure}")
-    if status is None:
+    if code is None:
         names = ", ".join(sorted(reader.names)) or "nothing"
         return Finding("unknown", f"{name}: not logged in {TRIAL:.0f} s; only {names}")
     return Finding("problem", f"{reader.missing()}; name one of its values in {sweep.path}: metric")
@@ -191,27 +214,41 @@ def check_metric(sweep: Sweep, root: Path) -> Finding:
 def _run_trial(
     sweep: Sweep, params: dict[str, Any], here: Path, folder: Path, reader: Reader
 ) -> int | None:
-    """Exit status; None if it was still running when the metric came or time was up."""
+    """Exit code; None if it was still running when time was up."""
+    assert sweep.metric
     folder.mkdir(parents=True)
-    runs.write_params(folder, params)
-    package = Path(__file__).parents[1]
-    environ = {
-        **probe.environment(package / "trial" / "inject"),
-        **runs.environment(sweep, Record(1, [], params), here / "results"),
-        **OFFLINE,
-        record.FILE: str(folder / trial.METRICS),
-        "HYPERTRAIN_ROOT": str(package.parent),
-    }
-    words = command_line(sweep, params, folder / runs.ARGS)
-    with (folder / trial.OUTPUT).open("wb") as output:
-        process = probe.start(words, here, environ, output, output)
+    write_params(folder, params)
+    run = Run("check", "check", sweep.project, folder, here / "results", sweep.entity)
+    environ = {**environment(run, folder / METRICS), **OFFLINE}
+    words = command_line(sweep, params, folder / ARGS)
+    events: SimpleQueue[Event] = SimpleQueue()
+    (worker,) = cold_workers(1, events)
+    code = None
     try:
-        probe.wait(lambda: bool(reader.read()) or process.poll() is not None, TRIAL)
-        status = process.poll()
-        reader.read()
-        return status
+        worker.start(Launch(words, None, environ, str(folder / OUTPUT), str(here)))
+        code = _await_end(events, reader, TRIAL)
+        if code is not None:
+            reader.read()
+            reader.read_run(inside_wandb.read_run(run.home, run.id), sweep.metric.best)
+        return code
     finally:
-        process.terminate()
+        worker.terminate()
         with suppress(KeyboardInterrupt):
-            probe.wait(lambda: process.poll() is not None, trial.GRACE)
-        probe.kill(process)
+            _await_end(events, reader, GRACE if code is None else 0)
+        worker.kill()
+        worker.close()
+
+
+def _await_end(events: "SimpleQueue[Event]", reader: Reader, seconds: float) -> int | None:
+    """The exit code, once the trial has ended; after its first value it gets no more than `REST`."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if reader.read():
+            until = min(until, time.monotonic() + REST)
+        with suppress(Empty):
+            event = events.get(timeout=0.1)
+            if event.kind == ENDED:
+                return int(event.about)
+            if event.kind == LOST:
+                return -signal.SIGKILL
+    return None

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hypertrain import runs
 from hypertrain.results.journal import FAILED, Journal
 from hypertrain.show.report import write_report
 from hypertrain.show.table import Row, ranked, show
 from hypertrain.show.words import counted, plain
 from hypertrain.sweepfile.sweep import Sweep
-from hypertrain.trial import process as trial
 from hypertrain.trial.command import repeat
+from hypertrain.trial.process import OUTPUT
+from hypertrain.trial.reason import last_lines
+from hypertrain.trial.run import ARGS
 
 
 def before(
@@ -42,7 +43,7 @@ def after(
     say = plain(console)
 
     def repeat_row(row: Row) -> str:
-        return repeat(sweep, row.params, results / "trials" / row.name / runs.ARGS)
+        return repeat(sweep, row.params, results / "trials" / row.name / ARGS)
 
     records = list(journal.records.values())
     rows = [
@@ -60,14 +61,12 @@ def after(
         say(f"\nReport: {results / 'report.html'}")
     failed = [record for record in records if record.state == FAILED]
     if failed and len(failed) == len(rows):
-        output = results / failed[-1].folder / trial.OUTPUT
+        output = results / failed[-1].folder / OUTPUT
         say(f"\nNo trial has completed. The last lines of {output}:")
-        for line in trial.last_lines(journal.folder / failed[-1].folder / trial.OUTPUT, 15):
+        for line in last_lines(journal.folder / failed[-1].folder / OUTPUT, 15):
             say(f"  {line}")
     elif failed:
-        say(
-            f"\n{len(failed)} failed; the output of each is in {results}/trials/NUMBER/{trial.OUTPUT}"
-        )
+        say(f"\n{len(failed)} failed; the output of each is in {results}/trials/NUMBER/{OUTPUT}")
     if list(journal.folder.glob("wandb/offline-run-*")):
         say(f"\nUpload the runs to W&B, if you like:\n  wandb sync {results}/wandb/offline-run-*")
     if interruption:

@@ -1,32 +1,209 @@
-"""What a program imports, read from its text: nothing of it runs."""
+"""What a program imports before it does anything else, read from its text: nothing of it runs.
+
+The user's own modules are read as the program is; only what is installed may be imported for real
+beforehand. The order counts, and what the program puts into its environment in between.
+"""
 
 import ast
-from collections.abc import Iterator
+import importlib.util
+import os
+import site
+import sysconfig
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-
-def imports(program: Path) -> list[str]:
-    """Modules that the program and its siblings import on their top level, siblings left out."""
-    return list(dict.fromkeys(_imports(program, set())))
+from hypertrain.warm.environ import ENVIRON, Set, constants, mentions, writes
 
 
-def _imports(program: Path, seen: set[Path]) -> Iterator[str]:
-    seen.add(program)
+@dataclass(frozen=True)
+class Import:
+    """An installed module, of the standard library or of a package."""
+
+    name: str
+
+
+Step = Import | Set
+
+
+@dataclass
+class Program:
+    """What is known of a program from its text.
+
+    steps: its imports and constants, up to where they can be known.
+    sources: the program and each module of the user's that it imports, by import name.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    sources: dict[str, Path] = field(default_factory=dict)
+
+
+def read_program(program: str, is_module: bool = False) -> Program:
+    """Read the script of this path, or the module of this name, and what it imports."""
+    found = Program()
+    if is_module:
+        reader = _Reader(found, [str(Path.cwd())])
+        main = _own_file(f"{program}.__main__", reader.path) or _own_file(program, reader.path)
+        package = program if main and main.name == "__main__.py" else program.rpartition(".")[0]
+        parents = reader.parents(program)
+    else:
+        main, package, parents = Path(program), "", []
+        reader = _Reader(found, [str(main.absolute().parent)])
     try:
-        tree = ast.parse(program.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return
-    for statement in tree.body:
-        if isinstance(statement, ast.Import):
-            names = [alias.name for alias in statement.names]
-        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
-            names = [statement.module]
-        else:
-            continue
-        for name in names:
-            top = program.parent / name.split(".")[0]
-            sibling = top.with_suffix(".py")
-            if sibling.is_file():
-                yield from _imports(sibling, seen) if sibling not in seen else ()
-            elif not top.is_dir():
-                yield name
+        for name, file in parents:
+            reader.read(name, file, name)
+        if main and main.is_file():
+            reader.read("__main__", main, package)
+    except _UnknownFromHere:
+        pass
+    return found
+
+
+class _UnknownFromHere(Exception):
+    """What the environment is from here on cannot be told from the text."""
+
+
+class _Reader:
+    def __init__(self, found: Program, path: Sequence[str]) -> None:
+        self._found = found
+        self.path = path
+        self._mentions_environ = False
+
+    def read(self, name: str, file: Path, package: str) -> None:
+        """Follow the statements of a module in the order in which they run."""
+        self._found.sources[name] = file
+        tree = parsed(file)
+        if tree:
+            self._mentions_environ |= mentions(tree, ENVIRON)
+            self._follow(tree.body, package)
+
+    def _follow(self, statements: Sequence[ast.stmt], package: str) -> None:
+        for statement in statements:
+            match statement:
+                case ast.Import():
+                    for alias in statement.names:
+                        self._import(alias.name)
+                case ast.ImportFrom():
+                    name = _absolute(statement, package)
+                    self._import(name)
+                    for alias in statement.names:
+                        self._import_own(f"{name}.{alias.name}")
+                case ast.Try():
+                    self._follow(statement.body, package)
+                    self._follow([*statement.orelse, *statement.finalbody], package)
+                case ast.With():
+                    self._follow(statement.body, package)
+                case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                    pass
+                case ast.If() if _is_main_guard(statement.test) or _is_for_types(statement.test):
+                    pass
+                case _:
+                    self._run(statement)
+
+    def _run(self, statement: ast.stmt) -> None:
+        if found := list(constants(statement)):
+            self._found.steps += found
+        elif writes(statement) or (self._mentions_environ and _calls_own(statement)):
+            raise _UnknownFromHere
+
+    def _import(self, name: str) -> None:
+        if not self._import_own(name) and _is_installed(name.partition(".")[0]):
+            self._found.steps.append(Import(name))
+
+    def _import_own(self, name: str) -> bool:
+        """Read a module of the user's and its packages; whether it is one."""
+        for whole, file in self.parents(name, with_itself=True):
+            if whole not in self._found.sources:
+                package = whole if file.name == "__init__.py" else whole.rpartition(".")[0]
+                self.read(whole, file, package)
+        return _own_file(name.partition(".")[0], self.path) is not None
+
+    def parents(self, name: str, with_itself: bool = False) -> list[tuple[str, Path]]:
+        parts = name.split(".")
+        ends = range(1, len(parts) + with_itself)
+        named = [".".join(parts[:end]) for end in ends]
+        found = [(whole, _own_file(whole, self.path)) for whole in named]
+        return [(whole, file) for whole, file in found if file and file.suffix == ".py"]
+
+
+def parsed(file: Path) -> ast.Module | None:
+    """The syntax tree; None where the interpreter could not run it either."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _absolute(statement: ast.ImportFrom, package: str) -> str:
+    above = package.split(".")[: len(package.split(".")) - max(0, statement.level - 1)]
+    parts = [*(above if statement.level else ()), *filter(None, [statement.module])]
+    return ".".join(filter(None, parts))
+
+
+def _own_file(name: str, first: Sequence[str]) -> Path | None:
+    """The file of a module of the user's; a folder where it is a package without a file."""
+    top, *rest = name.split(".")
+    spec = PathFinder.find_spec(top, list(first)) or _find_elsewhere(top)
+    if spec is None or _is_library(spec):
+        return None
+    for part in rest:
+        places = spec.submodule_search_locations
+        spec = PathFinder.find_spec(f"{spec.name}.{part}", places) if places else None
+        if spec is None:
+            return None
+    if spec.origin and spec.origin not in ("built-in", "frozen"):
+        return Path(spec.origin)
+    return Path(next(iter(spec.submodule_search_locations or ()), ".")) if not spec.origin else None
+
+
+def _find_elsewhere(top: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+
+
+def _is_installed(top: str) -> bool:
+    spec = _find_elsewhere(top)
+    return spec is not None and _is_library(spec)
+
+
+def _is_library(spec: ModuleSpec) -> bool:
+    """Of the standard library or installed, and not linked to where the user edits it."""
+    if spec.origin in ("built-in", "frozen"):
+        return True
+    places = [spec.origin, *(spec.submodule_search_locations or ())]
+    return any(place and _is_below(place, LIBRARIES) for place in places)
+
+
+def _library_folders() -> list[str]:
+    paths = sysconfig.get_paths()
+    named = [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return [*named, *site.getsitepackages(), site.getusersitepackages()]
+
+
+def _is_below(place: str, folders: Sequence[str]) -> bool:
+    return any(place.startswith(f"{folder}{os.sep}") for folder in folders)
+
+
+LIBRARIES = _library_folders()
+
+
+def _is_main_guard(test: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(test))
+
+
+def _is_for_types(test: ast.expr) -> bool:
+    return mentions(test, ("TYPE_CHECKING",))
+
+
+def _calls_own(statement: ast.stmt) -> bool:
+    """Whether it calls a bare name: a function of the user's may stand behind it."""
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        for node in ast.walk(statement)
+    )

@@ -1,46 +1,90 @@
-"""What runs in the warm process: the imports that each trial would repeat, and what spares it more.
+"""What runs in the warm process: the imports that each trial would repeat, then their forks.
 
-`warm` has this module imported there, with the program in the environment.
+The process is begun with the command of the trials (`start`). Before its program begins, Python
+imports `trial/inject/sitecustomize.py`, which calls `serve`. In each forked trial that returns, with
+the trial's arguments and environment, and Python goes on by itself: it runs the program as the main
+module and ends as it always does. Without this package the command is simply run, and all is as slow
+as by hand.
 """
 
+import atexit
+import ctypes
 import gc
 import importlib
+import json
 import os
-import signal
+import socket
 import sys
+import tempfile
+import threading
+import traceback
 import weakref
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hypertrain import inside_wandb
+from hypertrain.trial.keeper import Channel, Launch, enter, keep
 from hypertrain.warm import compiler
-from hypertrain.warm.imports import imports
+from hypertrain.warm.environ import Set
+from hypertrain.warm.imports import Program, parsed, read_program
+from hypertrain.warm.shadows import shadowed
 
-PROGRAM = "HYPERTRAIN_PRELOAD"
-LAZY = {
-    "numpy": ("numpy.ma",),
-    "wandb": ("requests", "yaml", "wandb.sdk.lib.gitlib"),
-}
+TASK = "HYPERTRAIN_WARM"
+"""In the environment: what to prepare for, as JSON of `program`, `is_module` and `channels`."""
+Folder = tempfile.TemporaryDirectory[str]
+RANDOM = 8
+"""Characters between a temporary folder's prefix and its suffix."""
+LAZY = {"numpy": ("numpy.ma",)}
 """What a package puts off until its first use, which is in every trial."""
-EXPORTER = "opentelemetry.exporter.otlp.proto.http"
-ONLINE = ("wandb.apis.public", f"{EXPORTER}.metric_exporter", f"{EXPORTER}._log_exporter")
-"""What W&B puts off until a run goes online: 190 modules in 0.6 s."""
-LAUNCH = "wandb.sdk.launch.inputs.internal"
 
 
-def preload(program: Path) -> None:
-    """Import what every trial would; never the user's own modules, never anything of CUDA."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def serve() -> None:
+    """Import, fork a keeper for each channel, and end; return in trials alone."""
+    try:
+        inherited = _end_quickly()
+        task = json.loads(os.environ.pop(TASK))
+        channels = [Channel(socket.socket(fileno=number)) for number in task["channels"]]
+        program = read_program(task["program"], task["is_module"])
+        _import_all(program, task["program"])
+        if why := _why_not(program, Path.cwd() if task["is_module"] else Path(task["program"])):
+            for channel in channels:
+                channel.send(cold=why)
+            os._exit(0)
+        said = _what_was_said()
+        inherited.update(set(sys.modules) - {"sys", "builtins", "__main__"})
+        finalizers = list(getattr(weakref.finalize, "_registry", ()))
+        owners = [alive[0] for finalizer in finalizers if (alive := finalizer.peek())]
+        folders = [owner for owner in owners if isinstance(owner, tempfile.TemporaryDirectory)]
+        gc.collect()
+        gc.freeze()
+        enter(_fork_keepers(channels, folders))
+        os.write(1, said)
+        _renew(folders, finalizers)
+    except BaseException:  # noqa: BLE001
+        traceback.print_exc()  # to the log of this process, or of the trial
+        os._exit(70)
+
+
+def _import_all(program: Program, name: str) -> None:
+    """Import what the program would, with the variables it has set by then."""
+    main: Any = sys.modules["__main__"]
+    main.__file__ = str(Path(name).absolute())  # packages tell from it that nobody is typing
     gc.disable()
-    for name in imports(program):
-        for module in (name, *LAZY.get(name.split(".")[0], ())):
+    for step in program.steps:
+        if isinstance(step, Set):
+            os.environ[step.name] = (step.keep and os.environ.get(step.name)) or step.value
+        else:
+            for module in (step.name, *LAZY.get(step.name.partition(".")[0], ())):
+                _import(module)
+    if "wandb" in sys.modules:
+        for module in inside_wandb.put_off_by_wandb():
             _import(module)
     compiler.put_off()
-    if "wandb" in sys.modules:
-        _shorten_runs(os.environ.get("WANDB_MODE"))
-    _leave_finalizers()
-    gc.freeze()
+    inside_wandb.shorten_runs()
     gc.enable()
+    del main.__file__
 
 
 def _import(name: str) -> None:
@@ -49,47 +93,90 @@ def _import(name: str) -> None:
         importlib.import_module(name)
 
 
-def _shorten_runs(mode: str | None) -> None:
-    """Do once what each W&B run would do at its start."""
-    if mode == "disabled":
-        return
-    if mode != "offline":
-        for module in ONLINE:
-            _import(module)
-    for shorten in (_list_packages, _ask_for_no_inputs):
-        with suppress(Exception):  # runs are then as slow as by themselves
-            shorten()
+def _why_not(program: Program, place: Path) -> str | None:
+    """Why trials forked from here would not be as those started by hand; None if they would."""
+    trees = (parsed(file) for file in program.sources.values())
+    folder = place if place.is_dir() else place.absolute().parent
+    if file := shadowed(folder, filter(None, trees)):
+        return f"{file} has the name of a library"
+    if threading.active_count() > 1:
+        return f"an import has started the thread {threading.enumerate()[-1].name}"
+    if device := _open_gpu():
+        return f"an import has opened {device}"
+    return None
 
 
-def _list_packages() -> None:
-    """Every W&B run lists the installed packages, in 50 ms and more: once is enough for all."""
-    util: Any = sys.modules["wandb.util"]
-    packages = list(util.working_set())
-    util.working_set = lambda: packages
+def _open_gpu() -> str | None:
+    """A GPU's device file that this process has open: its state would not survive a fork."""
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            file = str(link.readlink())
+            if file.startswith(("/dev/nvidia", "/dev/kfd", "/dev/dri")):
+                return file
+    return None
 
 
-def _ask_for_no_inputs() -> None:
-    """Every W&B run imports W&B Launch, in 150 ms, only to see that nobody has given it inputs."""
-    run: Any = sys.modules["wandb"].Run
-    apply = run._detect_and_apply_job_inputs
-
-    def apply_if_given(self: Any) -> None:
-        if LAUNCH in sys.modules:
-            apply(self)
-
-    run._detect_and_apply_job_inputs = apply_if_given
+def _what_was_said() -> bytes:
+    """What imports have printed: it belongs to the beginning of each trial's output."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return os.pread(1, 2**20, 0)
 
 
-def _leave_finalizers() -> None:
-    """Let trials skip what the imported packages do at exit: PyTorch takes 30 ms to clear up."""
-    inherited = list(weakref.finalize._registry)  # type: ignore[attr-defined]
+def _end_quickly() -> set[str]:
+    """Let trials end as any interpreter does, but without taking apart what they never made.
 
-    def skip() -> None:
-        for finalizer in inherited:
-            finalizer.atexit = False
+    That would cost 0.3 s a trial: two thirds for the destructors of PyTorch's libraries, the rest
+    for the modules that were imported here.
 
-    os.register_at_fork(after_in_child=skip)
+    Returns: the names of those modules, for the caller to fill in.
+    """
+    inherited: set[str] = set()
+    libc = ctypes.CDLL(None)
+
+    def leave() -> None:
+        libc.fflush(None)
+        for name in inherited:
+            if module := sys.modules.pop(name, None):
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
+
+    atexit.register(leave)  # the first to be registered is the last to be called
+    if hasattr(libc, "on_exit"):  # of the GNU C library
+        libc.on_exit(libc._exit, None)
+    return inherited
 
 
-if PROGRAM in os.environ:
-    preload(Path(os.environ.pop(PROGRAM)))
+def _fork_keepers(channels: Sequence[Channel], folders: Sequence[Folder]) -> Launch:
+    """A keeper for each worker; this process ends after them. Returns in trials alone."""
+    keepers = []
+    for mine in channels:
+        if not (pid := os.fork()):
+            for other in channels:
+                if other is not mine:
+                    other.close()
+            os.setsid()
+            return keep(mine, can_fork=True)
+        keepers.append(pid)
+    for channel in channels:
+        channel.close()
+    for pid in keepers:
+        os.waitpid(pid, 0)
+    for folder in folders:
+        folder.cleanup()
+    os._exit(0)
+
+
+def _renew(folders: Sequence[Folder], finalizers: Sequence[Any]) -> None:
+    """Give this trial what each process has of its own: temporary folders, random numbers.
+
+    What imports have left to be done at exit is not the trial's to do: PyTorch takes 30 ms for it.
+    """
+    for finalizer in finalizers:
+        finalizer.atexit = False
+    for folder in folders:
+        again: Any = folder
+        again._finalizer.detach()
+        place = Path(folder.name)
+        again.__init__(suffix=place.name.removeprefix("tmp")[RANDOM:], dir=place.parent)
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()

@@ -1,0 +1,198 @@
+"""All that we rely on and W&B does not promise: its classes, files and habits, in this one place.
+
+Written for wandb 0.31 and tried with 0.25 and 0.27. Each use is guarded: where something is missing,
+trials start slower or are seen later, and none fails of it.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+    from typing import Any
+
+NOT_FOR_TRIALS = ("WANDB_SERVICE", "WANDB_RUN_ID", "WANDB_RUN_NAME", "WANDB_RESUME")
+"""Variables that would make a trial's run somebody else's; `wandb agent` sets its own."""
+LOCAL_SWEEP = "HYPERTRAIN_LOCAL_SWEEP"
+"""Set where the sweep is ours alone: the server knows none of this id."""
+
+
+# In a trial
+
+
+def watch_runs(note: "Callable[[Any], None]") -> None:
+    """Call `note` with whatever the trial's own run logs, in this process, from now on."""
+    _quietly(_forget_local_sweep)
+    _quietly(lambda: _wrap_log(sys.modules["wandb"].Run, note))
+    _quietly(lambda: _wrap_log(_module("wandb.sdk.lib.noop_run").NoopRun, note))  # disabled
+
+
+def _wrap_log(runs: "Any", note: "Callable[[Any], None]") -> None:
+    import functools
+
+    log = runs.log
+
+    @functools.wraps(log)
+    def watched(self: "Any", data: "Any", *args: "Any", **kwargs: "Any") -> None:
+        log(self, data, *args, **kwargs)
+        if isinstance(data, dict) and _is_own(self):
+            _quietly(lambda: note(data))
+
+    runs.log = watched
+
+
+def _is_own(run: "Any") -> bool:
+    """Whether it is the trial's own run; others that the program opens are nobody's trial."""
+    return bool(run.id == os.environ.get("WANDB_RUN_ID") or getattr(run, "disabled", False))
+
+
+def _forget_local_sweep() -> None:
+    """Keep the id of a sweep that no server knows out of what a server is sent, now or later."""
+    if LOCAL_SWEEP not in os.environ:
+        return
+    interface = _module("wandb.sdk.interface.interface").InterfaceBase
+    make = interface._make_run
+
+    def make_without_sweep(self: "Any", run: "Any") -> "Any":
+        record = make(self, run)
+        record.ClearField("sweep_id")
+        return record
+
+    interface._make_run = make_without_sweep
+
+
+# In the process that trials are forked from
+
+EXPORTER = "opentelemetry.exporter.otlp.proto.http"
+ONLINE = ("wandb.apis.public", f"{EXPORTER}.metric_exporter", f"{EXPORTER}._log_exporter")
+"""What W&B puts off until a run goes online: 190 modules in 0.6 s."""
+ANYHOW = ("requests", "yaml", "wandb.sdk.lib.gitlib", "wandb.sdk.lib.service.service_connection")
+"""What W&B puts off until the first run, which every trial has."""
+LAUNCH = "wandb.sdk.launch.inputs.internal"
+
+
+def put_off_by_wandb() -> "tuple[str, ...]":
+    """Modules that a run would import, in the mode of this environment."""
+    mode = os.environ.get("WANDB_MODE")
+    return () if mode == "disabled" else ANYHOW if mode == "offline" else (*ANYHOW, *ONLINE)
+
+
+def shorten_runs() -> None:
+    """Do once what each run would do at its start."""
+    if "wandb" in sys.modules and os.environ.get("WANDB_MODE") != "disabled":
+        for shorten in (_list_packages, _ask_for_no_inputs, _look_for_service_often):
+            _quietly(shorten)
+
+
+def _list_packages() -> None:
+    """Every run lists the installed packages, in 50 ms and more: once is enough for all."""
+    util: Any = sys.modules["wandb.util"]
+    packages = list(util.working_set())
+    util.working_set = lambda: packages
+
+
+def _ask_for_no_inputs() -> None:
+    """Every run imports W&B Launch, in 150 ms, only to see that nobody has given it inputs."""
+    run: Any = sys.modules["wandb"].Run
+    apply = run._detect_and_apply_job_inputs
+
+    def apply_if_given(self: "Any") -> None:
+        if LAUNCH in sys.modules:
+            apply(self)
+
+    run._detect_and_apply_job_inputs = apply_if_given
+
+
+def _look_for_service_often() -> None:
+    """A run's service is up in 50 ms, and W&B looks for it every 200."""
+    waiting = _module("wandb.sdk.lib.service.service_port_file")
+    sleep, look = waiting._SLEEP, waiting._poll_once
+
+    def look_again(file: "Any") -> "Any":
+        try:
+            return look(file)
+        except IndexError:  # the file is there, and empty as yet
+            return None
+
+    waiting._SLEEP = lambda seconds: sleep(min(seconds, 0.01))
+    waiting._poll_once = look_again
+
+
+# In the tuner
+
+
+def write_params(path: "Path", params: "Mapping[str, Any]") -> None:
+    """Write the parameters of a trial as a run of W&B reads them (`WANDB_SWEEP_PARAM_PATH`)."""
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # five times as fast where it exists
+    config = {name: {"value": value} for name, value in params.items()}
+    path.write_text(yaml.dump({"wandb_version": 1, **config}, Dumper=dumper), encoding="utf-8")
+
+
+def read_run(home: "Path", run_id: str) -> "Iterator[tuple[str, Any]]":
+    """What W&B itself kept of a run, read from its files below `home`, as far as it can be read.
+
+    Yields: ("history", values of one step by name), ("summary", new values by name) and
+        ("exit", exit code), in the order in which they came.
+    """
+    try:
+        proto = _module("wandb.proto.wandb_internal_pb2")
+        files = sorted(home.glob(f"wandb/*run-*-{run_id}/run-{run_id}.wandb"))
+        for file in files:
+            for data in _log_records(file.read_bytes()):
+                record = proto.Record.FromString(data)
+                kind = record.WhichOneof("record_type")
+                if kind == "history":
+                    yield kind, _values(record.history.item)
+                elif kind == "summary":
+                    yield kind, _values(record.summary.update)
+                elif kind == "exit":
+                    yield kind, record.exit.exit_code
+    except Exception:  # noqa: BLE001
+        return  # of another version, or damaged: what was read until here counts
+
+
+def _values(items: "Any") -> "dict[str, Any]":
+    import json
+
+    named = ((list(item.nested_key) or [item.key], item.value_json) for item in items)
+    return {".".join(keys): json.loads(value) for keys, value in named}
+
+
+FILE_HEADER, BLOCK, HEADER = 7, 2**15, 7
+"""Bytes, of LevelDB's log format, behind a header of W&B's own."""
+WHOLE, FIRST, LAST = 1, 2, 4
+
+
+def _log_records(data: bytes) -> "Iterator[bytes]":
+    """The records of a log; a last one that is cut short is left out."""
+    place, parts = FILE_HEADER, b""
+    while place + HEADER <= len(data):
+        left = BLOCK - place % BLOCK
+        length, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
+        if left < HEADER or kind == 0:  # padding up to the next block
+            place += left
+            continue
+        piece = data[place + HEADER : place + HEADER + length]
+        if len(piece) < length:
+            return
+        parts = piece if kind in (WHOLE, FIRST) else parts + piece
+        if kind in (WHOLE, LAST):
+            yield parts
+        place += HEADER + length
+
+
+def _module(name: str) -> "Any":
+    import importlib
+
+    return importlib.import_module(name)
+
+
+def _quietly(action: "Callable[[], object]") -> None:
+    try:  # noqa: SIM105  # contextlib might be the program's
+        action()
+    except Exception:  # noqa: BLE001, S110
+        pass
