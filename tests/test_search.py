@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
-from hypertrain.search.search import DESIGN, Grid, Point, Search, new_search, params_at
+from hypertrain import UserError
+from hypertrain.search.ahead import WAIT, Ahead
+from hypertrain.search.axes import axes
+from hypertrain.search.bayes import DESIGN, tamed
+from hypertrain.search.search import Grid, Point, Search, new_search, params_at
 from hypertrain.sweepfile.quantiles import EDGE, Steps
-from hypertrain.sweepfile.space import Parameter, as_sent, parse
+from hypertrain.sweepfile.space import Parameter, as_sent
 from hypertrain.sweepfile.sweep import Sweep
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -32,7 +40,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def one(config: dict[str, Any]) -> Parameter:
-    (parameter,) = parse({"x": config})
+    with TemporaryDirectory() as root:
+        (parameter,) = sweep(Path(root), method="random", parameters={"x": config}).space
     return parameter
 
 
@@ -427,7 +436,188 @@ def test_bayes_goes_on_after_trials_that_failed(root: Path) -> None:
     assert len({str(point) for point in asked}) > 10
 
 
-def test_bayes_with_nothing_but_constants(root: Path) -> None:
-    one = sweep(root, method="bayes", metric={"name": "v"}, parameters={"k": {"value": 3}})
-    history = searched(one, 12, lambda params: 1.0)
-    assert [params_at(one.space, point) for point, _ in history] == [{"k": 3}] * 12
+def test_bayes_learns_from_failures(root: Path) -> None:
+    """The left half of the space fails, always."""
+    line = {"x": {"min": 0.0, "max": 1.0}, "y": {"min": 0.0, "max": 1.0}}
+    one = sweep(root, method="bayes", metric={"name": "v"}, parameters=line)
+    search, failed = new_search(one), []
+    for number in range(1, 25):
+        x, y = search.ask(number) or []
+        failed.append(x < 0.5)
+        search.tell(number, None if failed[-1] else (x - 0.6) ** 2 + (y - 0.3) ** 2)
+    assert sum(failed[-10:]) <= 4
+
+
+def test_one_value_that_exploded_does_not_hide_the_others() -> None:
+    told = [3.0, 1.0, 2.0, 1e30, math.inf]
+    learned = tamed(told)
+    assert learned[:3] == told[:3]
+    assert 3 < learned[3] == learned[4] < 10
+
+
+# --- Choices
+
+
+@pytest.mark.parametrize(
+    ("config", "order"),
+    [
+        ({"values": [0.01, 1, 0.001, 0.1]}, [0.001, 0.01, 0.1, 1]),
+        ({"values": [2, 1.0, 1, 2.0]}, [1, 2]),
+        ({"values": [64, 16, 32], "probabilities": [0.5, 0.3, 0.2]}, [16, 32, 64]),
+        ({"min": 3, "max": 5}, [3, 4, 5]),
+        ({"distribution": "q_uniform", "min": 0, "max": 1, "q": 0.5}, [0, 0.5, 1]),
+        ({"distribution": "q_log_uniform_values", "min": 1, "max": 8, "q": 2}, [2, 4, 6, 8]),
+        ({"values": ["b", "a"]}, None),
+        ({"values": [2, 1, None]}, None),
+        ({"values": [True, False]}, None),
+        ({"values": ["2", "1"], "probabilities": [0.5, 0.5]}, None),
+    ],
+    ids=str,
+)
+def test_numbers_among_the_choices_are_in_order(config: dict[str, Any], order: Any) -> None:
+    parameter = one(config)
+    (axis,) = axes([parameter])
+    assert axis.choices is not None
+    values = [params_at([parameter], [choice])["x"] for choice in axis.choices]
+    assert axis.ordered is (order is not None)
+    assert values == (order or config["values"])
+    assert [axis.position(choice) for choice in axis.choices] == list(range(len(values)))
+
+
+def test_bayes_sees_that_numbers_in_a_list_are_near_each_other(root: Path) -> None:
+    """64 words would take it 32 trials on average."""
+    rates = {"lr": {"values": [2.0**-i for i in range(64)][::-1]}}
+    one = sweep(root, method="bayes", metric={"name": "v"}, parameters=rates)
+    history = searched(one, 16, lambda params: abs(math.log2(params["lr"]) + 45))
+    assert min(value for _, value in history) == 0
+
+
+FINITE = {
+    "numbers": {"a": {"values": [1, 10, 100]}, "b": {"min": 1, "max": 4}, "c": {"value": 0}},
+    "words": {"a": {"values": ["x", "y", [1], None]}, "b": {"values": [True, False, True]}},
+    "steps": {"a": {"distribution": "q_uniform", "min": 0, "max": 2}, "b": {"values": [1, 1.0]}},
+    "likely or not": {
+        "a": {"values": ["x", "y", "z"], "probabilities": [0.98, 0.02, 0.0]},
+        "b": {"min": 0, "max": 3},
+    },
+    "nothing but constants": {"k": {"value": 3}},
+}
+SIZES = {"numbers": 12, "words": 8, "steps": 3, "likely or not": 8, "nothing but constants": 1}
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+@pytest.mark.parametrize("name", FINITE)
+def test_no_point_of_a_finite_space_is_tried_twice(name: str, method: str, root: Path) -> None:
+    one = sweep(root, method=method, metric={"name": "v"}, parameters=FINITE[name])
+    search, asked = new_search(one), []
+    while (point := search.ask(len(asked) + 1)) is not None:
+        asked.append(canonical(params_at(one.space, json.loads(json.dumps(point)))))
+        search.tell(len(asked), len(asked[-1]) if len(asked) % 3 else None)
+    assert len(set(asked)) == len(asked) == search.size == SIZES[name]
+    resumed = new_search(one)
+    for number in range(1, len(asked)):
+        resumed.restore(number, search_point(one, asked[number - 1]))
+    last = resumed.ask(len(asked))
+    assert last is not None
+    assert canonical(params_at(one.space, last)) == asked[-1]
+    assert resumed.ask(len(asked) + 1) is None
+
+
+def search_point(one: Sweep, params: str) -> Point:
+    """The point with these parameters."""
+    every = product(*(axis.choices or () for axis in axes(one.space)))
+    return next(list(p) for p in every if canonical(params_at(one.space, list(p))) == params)
+
+
+def test_whole_numbers_far_apart_cost_nothing(root: Path) -> None:
+    wide = {"n": {"min": 1, "max": 10**12}, "k": {"values": ["a", "b"]}}
+    one = sweep(root, method="bayes", metric={"name": "v"}, parameters=wide)
+    tracemalloc.start()
+    history = searched(one, 20, lambda params: abs(params["n"] / 10**12 - 0.3))
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert memory < 200_000_000
+    assert min(value for _, value in history) < 0.01
+    assert all(type(params_at(one.space, point)["n"]) is int for point, _ in history)
+
+
+# --- How long a suggestion takes
+
+
+@pytest.mark.parametrize("parameters", [SPACE, {n: {"values": [1, 2, 4, 8, 16]} for n in "abcdef"}])
+def test_a_thousand_trials_do_not_slow_bayes_down(parameters: dict[str, Any], root: Path) -> None:
+    one = sweep(root, method="bayes", metric={"name": "v"}, parameters=parameters)
+    search, by_chance = new_search(one), new_search(replace(one, method="random"))
+    for number in range(1, 1001):
+        search.restore(number, by_chance.ask(number) or [])
+        search.tell(number, number % 17)
+    search.prepare()
+    since = time.process_time()
+    assert search.ask(1001)
+    assert time.process_time() - since < 2  # 0.3 s by the clock, where nothing else runs
+
+
+def test_a_missing_package_is_named_before_the_first_trial(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "hypertrain.search.search.find_spec", lambda name: None if name == "torch" else name
+    )
+    with pytest.raises(UserError, match=r"needs the package torch.*pip install -r requirements"):
+        new_search(bowl(root, "bayes"))
+
+
+class Slow(Search):
+    """Takes its time; a suggestion says how much was told when it was begun."""
+
+    seconds = 0.5
+
+    def __init__(self) -> None:
+        self.told = self.given = 0
+
+    def suggest(self, number: int) -> Point:
+        told = self.told
+        time.sleep(self.seconds)
+        return [number, told, self.given]
+
+    def tell(self, number: int, value: float | None) -> None:
+        self.told += 1
+
+    def restore(self, number: int, point: Point) -> None:
+        self.given += 1
+
+
+def timed(search: Search, number: int) -> tuple[Point | None, float]:
+    since = time.monotonic()
+    return search.ask(number), time.monotonic() - since
+
+
+def test_the_next_suggestion_is_made_while_trials_run() -> None:
+    search = Ahead(Slow())
+    assert search.ask(1) == [1, 0, 0]
+    time.sleep(0.8)
+    point, seconds = timed(search, 2)
+    assert (point, seconds < 0.05) == ([2, 0, 1], True)  # the first was pending
+    time.sleep(0.8)
+    search.tell(1, 0.5)
+    point, seconds = timed(search, 3)
+    assert (point, seconds < WAIT + 0.1) == ([3, 0, 2], True)  # the news came too late for it
+    assert search.ask(4) == [4, 1, 3]
+    search.close()
+
+
+def test_a_suggestion_that_is_quick_knows_what_has_just_ended() -> None:
+    slow = Slow()
+    slow.seconds = 0.0
+    search = Ahead(slow)
+    for number in range(1, 20):
+        assert search.ask(number) == [number, number - 1, number - 1]
+        search.tell(number, None)
+    search.close()
+
+
+def test_what_goes_wrong_in_the_search_is_not_lost() -> None:
+    search = Ahead(Search())
+    with pytest.raises(NotImplementedError):
+        search.ask(1)
+    search.close()

@@ -1,45 +1,47 @@
-"""Which point of the search space comes next.
+"""Which point of the search space comes next."""
 
-A point has one coordinate per parameter: the index of a value, or a quantile. Points, not values,
-are what the search works on, so that lists, dicts and equal values are choices like any other.
-"""
+import random
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from itertools import product
 
-import hashlib
-import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from hypertrain.sweepfile.quantiles import EDGE
-from hypertrain.sweepfile.space import Parameter, as_sent, nest
+from hypertrain import UserError
+from hypertrain.search.axes import Axis, Point, axes, distinct, params_at, size
+from hypertrain.sweepfile.space import Parameter
 from hypertrain.sweepfile.sweep import Sweep
 
-if TYPE_CHECKING:
-    import optuna
-
-Point = list[float]
-DESIGN = 5
-"""So many completed trials come before the first that `bayes` suggests."""
-
-
-def params_at(space: Sequence[Parameter], point: Point) -> dict[str, Any]:
-    """Parameters of the trial at `point`, nested as in the sweep file."""
-    return nest(space, [_value(*pair) for pair in zip(space, point, strict=True)])
+__all__ = ["Grid", "Point", "Random", "Search", "Untried", "new_search", "params_at"]
+DRAWS = 100
+"""So often chance may hit a point that was tried, before the first that was not is taken."""
 
 
 class Search:
-    """Suggests points; `tell` lets later suggestions learn from the trials that ended."""
+    """Suggests points; `tell` lets later suggestions learn from the trials that ended.
+
+    size: how many points there are, None if there is no end of them.
+    """
 
     size: int | None = None
 
     def ask(self, number: int) -> Point | None:
         """The point of trial `number`, from 1; None when the search space is exhausted."""
+        point = self.suggest(number)
+        if point is not None:
+            self.restore(number, point)
+        return point
+
+    def suggest(self, number: int) -> Point | None:
+        """What `ask` would answer now; nothing is remembered."""
         raise NotImplementedError
 
     def tell(self, number: int, value: float | None) -> None:
         """Trial `number` ended with the metric's best `value`; None when it failed."""
 
     def restore(self, number: int, point: Point) -> None:
-        """Trial `number` was asked for in an earlier session."""
+        """Trial `number` was asked for earlier."""
+
+    def prepare(self) -> None:
+        """Import what suggestions will need; may take seconds, in any thread."""
 
 
 def new_search(sweep: Sweep) -> Search:
@@ -47,6 +49,14 @@ def new_search(sweep: Sweep) -> Search:
         return Grid(sweep.space)
     if sweep.method == "random":
         return Random(sweep)
+    for package in ("optuna", "scipy", "torch"):
+        if find_spec(package) is None:
+            raise UserError(
+                f"{sweep.path}: method: bayes needs the package {package}, which is not installed; "
+                "run `python -m pip install -r requirements.txt`, or write `method: random`"
+            )
+    from hypertrain.search.bayes import Bayes  # what it needs is slow to import
+
     return Bayes(sweep)
 
 
@@ -54,12 +64,12 @@ class Grid(Search):
     """Product of the values, parameters sorted by name, the last one fastest, as W&B does."""
 
     def __init__(self, space: Sequence[Parameter]) -> None:
-        self._choices = [_distinct(parameter.grid or ()) for parameter in space]
+        self._choices = [distinct(parameter.grid or ()) for parameter in space]
         self.size = 1
         for choices in self._choices:
             self.size *= len(choices)
 
-    def ask(self, number: int) -> Point | None:
+    def suggest(self, number: int) -> Point | None:
         rest = number - 1
         point: list[float] = []
         for choices in reversed(self._choices):
@@ -68,124 +78,57 @@ class Grid(Search):
         return None if rest else point[::-1]
 
 
+class Untried:
+    """The points that no trial has had: in a finite space none is tried twice."""
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self._axes = axes
+        self._tried: set[tuple[float, ...]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tried)
+
+    def remove(self, point: Point) -> None:
+        self._tried.add(self.positions(point))
+
+    def positions(self, point: Point) -> tuple[float, ...]:
+        return tuple(axis.position(x) for axis, x in zip(self._axes, point, strict=True))
+
+    def __contains__(self, point: Point) -> bool:
+        return self.positions(point) not in self._tried
+
+    def first(self, points: Iterable[Point]) -> Point | None:
+        """The first untried one of `points`, else of all points; None when there is none."""
+        for point in points:
+            if point in self:
+                return point
+        if size(self._axes) is None:
+            return point
+        every = product(*(axis.choices or () for axis in self._axes))
+        return next((list(point) for point in every if list(point) in self), None)
+
+
 class Random(Search):
-    """Independent draws; a trial's draw depends on the sweep and the trial's number alone."""
+    """Independent draws; a trial's draw depends on the sweep and the trial's number alone.
 
-    def __init__(self, sweep: Sweep) -> None:
-        self._id = sweep.id
-        self._distributions = _distributions(sweep.space)
-
-    def ask(self, number: int) -> Point:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sampler = optuna.samplers.RandomSampler(seed=_seed(self._id, number))
-        trial = optuna.create_study(sampler=sampler).ask(self._distributions)
-        return [trial.params[name] for name in self._distributions]
-
-
-class Bayes(Search):
-    """Gaussian process; trials that still run count as pending.
-
-    The first trials are points of a Sobol sequence, which covers the space more evenly than chance.
+    In a finite space it also depends on the trials before, whose points are not drawn again.
     """
 
     def __init__(self, sweep: Sweep) -> None:
-        import optuna
+        self._id, self._axes = sweep.id, axes(sweep.space)
+        self.size = size(self._axes)
+        self._untried = Untried(self._axes)
 
-        assert sweep.metric is not None
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._id, self._space = sweep.id, sweep.space
-        self._distributions = _distributions(sweep.space)
-        self._completed = 0
-        self._numbers: dict[int, int] = {}  # optuna counts from 0, in the order of asking
-        self._study = optuna.create_study(direction=sweep.metric.goal)
-        self._sampling = False
-
-    def ask(self, number: int) -> Point:
-        import optuna
-
-        if self._completed < DESIGN:
-            point = self._evenly(number)
-            self.restore(number, point)
-            return point
-        if not self._sampling:
-            # Seeded by the trial's number: a resumed search would else repeat its random choices.
-            self._study.sampler = optuna.samplers.GPSampler(
-                seed=_seed(self._id, number), n_startup_trials=DESIGN
-            )
-            self._sampling = True
-        trial = self._study.ask(self._distributions)
-        self._numbers[number] = trial.number
-        return [trial.params[name] for name in self._distributions]
-
-    def tell(self, number: int, value: float | None) -> None:
-        import optuna
-
-        self._completed += value is not None
-        failed = optuna.trial.TrialState.FAIL if value is None else None
-        self._study.tell(self._numbers[number], value, state=failed)
+    def suggest(self, number: int) -> Point | None:
+        return self._untried.first(draws(self._axes, f"{self._id}/{number}"))
 
     def restore(self, number: int, point: Point) -> None:
-        import optuna
-
-        self._numbers[number] = len(self._numbers)
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                state=optuna.trial.TrialState.RUNNING,
-                params=dict(zip(self._distributions, point, strict=True)),
-                distributions=self._distributions,
-            )
-        )
-
-    def _evenly(self, number: int) -> Point:
-        from scipy.stats import qmc  # type: ignore[import-untyped]
-
-        sequence = qmc.Sobol(len(self._space), rng=_seed(self._id, 0))
-        if number > 1:
-            sequence.fast_forward(number - 1)
-        (shares,) = sequence.random(1).tolist()
-        return [_coordinate(*pair) for pair in zip(self._space, shares, strict=True)]
+        if self.size is not None:
+            self._untried.remove(point)
 
 
-def _coordinate(parameter: Parameter, share: float) -> float:
-    """What lies at this share, from 0 to below 1, of the parameter's points."""
-    if parameter.values is None:
-        return EDGE + share * (1 - 2 * EDGE)
-    return int(share * len(parameter.values))
-
-
-def _value(parameter: Parameter, coordinate: float) -> Any:
-    if parameter.quantile and not (parameter.steps and isinstance(coordinate, int)):
-        return parameter.quantile(coordinate)
-    assert parameter.grid is not None
-    return parameter.grid[int(coordinate)]
-
-
-def _distinct(values: Sequence[Any]) -> Sequence[int]:
-    """Indices of the values that differ once sent: 1 and 1.0 are one point of a grid."""
-    if not isinstance(values, list):
-        return range(len(values))
-    texts = [json.dumps(as_sent(value), sort_keys=True) for value in values]
-    sent = {text: index for index, text in reversed(list(enumerate(texts)))}
-    return sorted(sent.values())
-
-
-def _distributions(
-    space: Sequence[Parameter],
-) -> "dict[str, optuna.distributions.BaseDistribution]":
-    return {str(i): _distribution(parameter) for i, parameter in enumerate(space)}
-
-
-def _distribution(parameter: Parameter) -> "optuna.distributions.BaseDistribution":
-    from optuna import distributions
-
-    if parameter.values is None:
-        return distributions.FloatDistribution(EDGE, 1 - EDGE)
-    if isinstance(parameter.values, range):
-        return distributions.IntDistribution(0, len(parameter.values) - 1)
-    return distributions.CategoricalDistribution(list(range(len(parameter.values))))
-
-
-def _seed(sweep_id: str, number: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{sweep_id}/{number}".encode()).digest()[:4])
+def draws(axes: Sequence[Axis], seed: str) -> Iterable[Point]:
+    """Points drawn from the parameters' distributions."""
+    chance = random.Random(seed)
+    for _ in range(DRAWS):
+        yield [axis.at(chance.random()) for axis in axes]
