@@ -128,7 +128,7 @@ def assert_finding(finding: Finding, status: str, *texts: str) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_the_server_would_refuse(root: Path, keys: dict[str, Any], text: str) -> None:
-    (finding,) = check_sweep(write(root, **keys), root)
+    finding, *_ = check_sweep(write(root, **keys), root)
     assert_finding(finding, "problem", "sweep.yaml", text)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from hypertrain import UserError
 from hypertrain.search.search import new_search, params_at
-from hypertrain.trial.command import command_line, python_program
-from sweep_files import sweep
-from wandb import wandb_agent
+from hypertrain.sweepfile.sweep import from_mapping
+from hypertrain.trial.command import command_line, python_program, repeat
+from sweep_files import of_agent, sweep
 
 PARAMETERS = {
     "lr": {"value": 1e-05},
@@ -39,37 +42,21 @@ COMMANDS: list[list[Any] | None] = [
     ["${interpreter}", "${program}", "--config", "${args_json_file}"],
     ["${interpreter}", "${program}", "--data=${envvar:DATA}/raw:${envvar:DATA}", "${args}"],
     ["${interpreter}", "${program}", "${envvar:NOT_SET}", "${envvar:MACRO}"],
-    ["nice", "-n", 10, "torchrun", "--nproc-per-node=2", 0.5, True, "${program}", "${args}"],
+    ["nice", "-n", 10, "torchrun", "--nproc-per-node=2", 0.5, "${program}", "${args}"],
     ["echo", "$HOME", "{args}", "x${args}", "${args}"],
+    ["python", "${program}"],
+    [],
 ]
+HELD_BY_WANDB: list[list[Any]] = [
+    ["python", "${program}", True, None, ["a", 1], {"b": 2}, "${args}"],
+    ["python", "${program}", "${arg}", "${args_dict}", "${program} ${args}", "${}", "${args}"],
+]
+"""Refused in a file; W&B takes the words as text, and leaves macros out that it does not know."""
 
 
-def of_agent(command: list[Any] | None, params: dict[str, Any], args_json_file: Path) -> list[str]:
-    """Words that the installed wandb's agent starts, when the server sends these parameters."""
-    started: list[list[str]] = []
-
-    def start(command: list[str], **_: Any) -> SimpleNamespace:
-        started.append(command)
-        return SimpleNamespace()
-
-    agent = wandb_agent.Agent(api=None, queue=None)
-    agent._sweep_command = list(command or [])
-    sent = json.loads(json.dumps({name: {"value": value} for name, value in params.items()}))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wandb_agent, "AgentProcess", start)
-        patch.setenv("WANDB_SWEEP_ID", "sweep")
-        # The agent writes its parameter files there, creating no folder.
-        Path("wandb/sweep-sweep").mkdir(parents=True, exist_ok=True)
-        run = {"run_id": "run", "program": "train.py", "args": sent}
-        agent._command_run(run)  # type: ignore[no-untyped-call]
-    written = "wandb/sweep-sweep/config-run.json"
-    return [str(args_json_file) if word.endswith(written) else word for word in started[0]]
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=str)
-def test_words_are_the_agents(
-    command: list[Any] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder and environment of an agent."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_DIR", "")
     monkeypatch.setenv("WANDB_RUN_ID", "")
@@ -77,7 +64,23 @@ def test_words_are_the_agents(
     monkeypatch.setenv("DATA", "/data and more")
     monkeypatch.setenv("MACRO", "${args}")
     monkeypatch.delenv("NOT_SET", raising=False)
-    one = sweep(tmp_path, parameters=PARAMETERS, **({"command": command} if command else {}))
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", HELD_BY_WANDB, ids=str)
+def test_words_of_a_sweep_that_wandb_holds(command: list[Any], agent: Path) -> None:
+    raw = {"program": "train.py", "command": command, "parameters": {"x": {"value": 1}}}
+    one = from_mapping(Path("team/project/sweep"), raw)
+    words = command_line(one, {"x": 1}, Path("args.json"))
+    assert words == of_agent(command, {"x": 1}, Path("args.json"))
+    with pytest.raises(UserError, match=r"command: .*(is not|is no) "):
+        sweep(agent, command=command)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_words_are_the_agents(command: list[Any] | None, agent: Path) -> None:
+    given = {} if command is None else {"command": command}
+    one = sweep(agent, parameters=PARAMETERS, **given)
     point = new_search(one).ask(1)
     assert point is not None
     params = params_at(one.space, point)
@@ -94,15 +97,24 @@ def test_the_guides_trial(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["${arg}", "${args_dict}", "${program} ${args}", "${envvar:lower}", "${}"]
+    ("part", "remedy"),
+    [
+        ("${arg}", "write ${args}"),
+        ("${args_dict}", "write ${args}"),
+        ("${interpereter}", "write ${interpreter}"),
+        ("${program} ${args}", "write ['${program}', '${args}'], each a word of its own"),
+        ("${envvar:lower}", "write ${envvar:LOWER}, in capitals"),
+        ("${}", "use ${env}, ${interpreter}, ${program}, ${args}, ${args_no_equals}"),
+    ],
 )
-def test_a_macro_that_the_agent_would_drop_is_refused(part: str, tmp_path: Path) -> None:
-    one = sweep(tmp_path, command=["python", "${program}", part])
+def test_a_macro_that_the_agent_would_drop_is_refused(
+    part: str, remedy: str, tmp_path: Path
+) -> None:
     with pytest.raises(UserError) as refused:
-        command_line(one, {}, Path())
-    assert str(refused.value).startswith(
-        f"{one.path}: command: {part} is not a macro; use ${{env}}"
-    )
+        sweep(tmp_path, command=["python", "${program}", part, "${args}"])
+    path = tmp_path / "sweep.yaml"
+    line = f"{path}: line 9: command: {part} is not a macro; {remedy}"
+    assert str(refused.value).startswith(line)
 
 
 @pytest.mark.parametrize(
@@ -123,3 +135,79 @@ def test_a_plain_python_program_is_recognised(
 ) -> None:
     one = sweep(tmp_path, **({"command": command} if command else {}))
     assert python_program(command_line(one, {"x": 1}, Path()), one) == program
+
+
+# ---- the line that runs a trial again
+
+TELLS = """
+import json, os, sys
+config = os.environ.get("WANDB_SWEEP_PARAM_PATH")
+told = sys.argv[1:]
+print(json.dumps([arg if not arg.endswith("args.json") else open(arg).read() for arg in told]))
+if config:
+    import wandb
+    run = wandb.init()
+    print(json.dumps(dict(wandb.config)), bool(run.sweep_id))
+"""
+
+
+def run_line(line: str, folder: Path, **environ: str) -> list[str]:
+    """What the program prints when a shell runs the line."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
+    done = subprocess.run(
+        ["sh", "-c", line],
+        cwd=folder,
+        env={**inherited, "PATH": path, "WANDB_SILENT": "true", **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+REPEATED: list[list[Any] | None] = [
+    None,
+    ["${env}", "A=1 2", "python", "-u", "${program}", "${args_no_equals}"],
+    ["${env}", "-u", "A", "python", "${program}", "${args_json}"],
+    ["python", "${program}", "a 'b' $HOME", "${args_json_file}"],
+    ["python", "${program}", "--data=${envvar:DATA}/raw x", "${envvar:NOT_SET}", "${args}"],
+    ["python", "${program}", "${envvar:MACRO}", "*"],
+    ["python", "${program}", "--quick"],
+]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "on another machine"])
+@pytest.mark.parametrize("command", REPEATED, ids=str)
+def test_the_line_repeats_the_trial(
+    command: list[Any] | None, elsewhere: bool, agent: Path
+) -> None:
+    one = sweep(agent, parameters=PARAMETERS, **({"command": command} if command else {}))
+    (agent / "train.py").write_text(TELLS)
+    params = params_at(one.space, new_search(one).ask(1) or [])
+    folder = Path() if elsewhere else Path("results/a trial")
+    (agent / folder).mkdir(parents=True, exist_ok=True)
+    if not elsewhere:
+        (agent / folder / "args.json").write_text(json.dumps(params))
+        config = {name: {"value": value} for name, value in params.items()}
+        (agent / folder / "config.yaml").write_text(yaml.safe_dump(config))
+    words = command_line(one, params, folder / "args.json")
+    started = words[words.index("train.py") + 1 :]
+    expected = [word if not word.endswith("args.json") else json.dumps(params) for word in started]
+    arguments, *config_seen = run_line(repeat(one, params, folder / "args.json"), agent)
+    assert json.loads(arguments) == expected
+    if command and "--quick" in command:
+        assert config_seen == [json.dumps(params) + " True"]
+
+
+def test_the_line_shows_no_secret(agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "s3cret'value")
+    one = sweep(agent, command=["python", "${program}", "--key=${envvar:API_KEY}", "${args}"])
+    line = repeat(one, {"x": 1}, Path("results/args.json"))
+    assert line == 'python train.py --key="$API_KEY" --x=1'
+    assert "--key=s3cret'value" in command_line(one, {"x": 1}, Path())
+
+
+def test_the_plain_line_is_short(tmp_path: Path) -> None:
+    one = sweep(tmp_path, parameters={"lr": {"value": 0.1}})
+    assert repeat(one, {"lr": 0.1}, Path("results/args.json")) == "python train.py --lr=0.1"

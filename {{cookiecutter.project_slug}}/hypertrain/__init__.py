@@ -16,4 +16,4 @@ and on top of them `__main__`, the command line, `tuner`, the loop, `machine`, t
 
 
 class UserError(Exception):
-    """A problem the user can solve: one line that names the file, the key and the remedy."""
+    """What the user can solve: a line for each problem, which names file, key and remedy."""

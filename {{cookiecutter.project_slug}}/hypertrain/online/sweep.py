@@ -27,10 +27,9 @@ def start_sweep(sweep: Sweep) -> str:
 
     Returns: entity/project/id, what workers are started with.
     """
-    config = {**sweep.raw, "program": sweep.program.as_posix()}
     entity = os.environ.get("WANDB_ENTITY") or sweep.entity
     with talk(), redirect_stdout(StringIO()):
-        sweep_id = bounded(lambda: wandb.sweep(config, entity=entity, project=sweep.project))
+        sweep_id = bounded(lambda: wandb.sweep(sweep.sent, entity=entity, project=sweep.project))
         owner = [os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"]]
         site = wandb.setup().settings.app_url.rstrip("/")
     path = "/".join([*owner, sweep_id])
@@ -51,7 +50,7 @@ def leaderboard(path: str, console: Console) -> None:
         config, url = found.config, found.url
         project = path.rpartition("/")[0]
         runs = list(api.runs(project, filters={"$and": [{"sweep": found.id}]}, lazy=False))
-        sweep = from_mapping(Path(path), dict(config), Path.cwd())
+        sweep = from_mapping(Path(path), dict(config))
         rows = [_row(run, sweep) for run in runs]
     say = plain(console)
     if rows:

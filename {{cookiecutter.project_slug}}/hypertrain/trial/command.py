@@ -8,24 +8,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hypertrain import UserError
+from hypertrain.sweepfile.command import DEFAULT, ENVVAR, hands_over, is_macro
+from hypertrain.sweepfile.hints import typed
 from hypertrain.sweepfile.sweep import Sweep
 
-DEFAULT = ("${env}", "${interpreter}", "${program}", "${args}")
-ENVVAR = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 ENV = [] if os.name == "nt" else ["/usr/bin/env"]
 INTERPRETER = "python"
+CONFIG = "config.yaml"
+"""Beside a trial's args.json: where wandb.config finds its parameters."""
 
 
 def command_line(sweep: Sweep, params: Mapping[str, Any], args_json_file: Path) -> list[str]:
-    """Words of the command that runs one trial with `params`.
+    """Words of the command that runs one trial with `params`; for the trial alone.
 
-    Raises: UserError for a macro that the agent does not know.
+    They may hold secrets, which `${envvar:NAME}` brings in: `repeat` is what can be shown.
     """
-    macros = {
+    macros = _macros(sweep, params, args_json_file)
+    words: list[str] = []
+    for part in sweep.command or DEFAULT:
+        word = ENVVAR.sub(lambda found: os.environ.get(found[1], found[1]), part)
+        words += macros.get(word[2:-1], []) if is_macro(word) else [word]
+    return words
+
+
+def _macros(sweep: Sweep, params: Mapping[str, Any], args_json_file: Path) -> dict[str, list[str]]:
+    return {
         "env": ENV,
         "interpreter": [INTERPRETER],
-        "program": [sweep.program.as_posix()],
+        "program": [sweep.named] if sweep.named else [],
         "args": [f"--{name}={value}" for name, value in params.items()],
         "args_no_equals": [w for name, value in params.items() for w in (f"--{name}", str(value))],
         "args_no_hyphens": [f"{name}={value}" for name, value in params.items()],
@@ -38,30 +48,56 @@ def command_line(sweep: Sweep, params: Mapping[str, Any], args_json_file: Path) 
         "args_override_hydra": [f"++{name}={value}" for name, value in params.items()],
         "args_json": [json.dumps(params)],
         "args_json_file": [str(args_json_file)],
+        "args_dict": list(params),  # of no use, and refused in a file
     }
-    words: list[str] = []
-    for part in map(str, sweep.command or DEFAULT):
-        part = ENVVAR.sub(lambda found: os.environ.get(found[1], found[1]), part)
-        if part.startswith("${") and part.endswith("}"):
-            if part[2:-1] not in macros:
-                known = ", ".join(f"${{{name}}}" for name in macros)
-                raise UserError(f"{sweep.path}: command: {part} is not a macro; use {known}")
-            words += macros[part[2:-1]]
-        else:
-            words.append(part)
-    return words
 
 
 def repeat(sweep: Sweep, params: Mapping[str, Any], args_json_file: Path) -> str:
-    """The command that runs the trial again, ready to paste."""
-    words = command_line(sweep, params, args_json_file)
-    program = python_program(words, sweep)
-    return shlex.join(["python", *program] if program else words)
+    """The line that runs the trial again, ready to paste; it holds no value of `${envvar:NAME}`.
+
+    args_json_file: of the trial, beside its config.yaml; a bare name if the trial ran elsewhere, then
+    the line writes the files first.
+    """
+    parts = sweep.command or DEFAULT
+    macros = _macros(sweep, params, args_json_file)
+    words: list[str] = []
+    for part in parts:
+        word = ENVVAR.sub(lambda found: os.environ.get(found[1], found[1]), part)
+        if is_macro(word):
+            words += map(shlex.quote, macros.get(word[2:-1], []))
+        else:
+            words.append(_for_shell(part))
+    if words[:1] == ENV and not re.match(r"-|'?\w+=", words[1] if words[1:] else "-"):
+        del words[0]  # a shell finds the program by itself
+    config = args_json_file.with_name(CONFIG)
+    files = {}
+    if "${args_json_file}" in parts:
+        files[args_json_file] = json.dumps(params)
+    if not hands_over(parts):
+        files[config] = typed({name: {"value": value} for name, value in params.items()})
+        where = f"WANDB_SWEEP_ID={sweep.id} WANDB_SWEEP_PARAM_PATH={shlex.quote(str(config))}"
+        words.insert(0, f"WANDB_MODE=offline {where}")  # no server is to know this sweep
+    elsewhere = args_json_file == Path(args_json_file.name)
+    first = [f"printf %s {shlex.quote(text)} > {file}" for file, text in files.items() if elsewhere]
+    return " && ".join([*first, " ".join(words)])
+
+
+def _for_shell(part: str) -> str:
+    """One word for a shell; what comes from the environment is left to it."""
+    quoted, end = "", 0
+    for found in ENVVAR.finditer(part):
+        name = found[1]
+        before = part[end : found.start()]
+        quoted += shlex.quote(before) if before else ""
+        quoted += f'"${name}"' if name in os.environ else shlex.quote(name)
+        end = found.end()
+    rest = part[end:]
+    return quoted + (shlex.quote(rest) if rest or not quoted else "")
 
 
 def python_program(words: list[str], sweep: Sweep) -> list[str] | None:
     """`program arg ...` if the command does nothing but run the program with Python, else None."""
-    start = [*ENV, INTERPRETER, sweep.program.as_posix()]
+    start = [*ENV, INTERPRETER, sweep.named or ""]
     if words[: len(ENV)] != ENV:
         start = start[len(ENV) :]
     return words[len(start) - 1 :] if words[: len(start)] == start else None
