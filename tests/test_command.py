@@ -14,7 +14,7 @@ import yaml
 from hypertrain import UserError
 from hypertrain.search.search import new_search, params_at
 from hypertrain.sweepfile.sweep import from_mapping
-from hypertrain.trial.command import command_line, python_program, repeat
+from hypertrain.trial.command import command_line, repeat
 from sweep_files import of_agent, sweep
 
 PARAMETERS = {
@@ -115,26 +115,6 @@ def test_a_macro_that_the_agent_would_drop_is_refused(
     path = tmp_path / "sweep.yaml"
     line = f"{path}: line 9: command: {part} is not a macro; {remedy}"
     assert str(refused.value).startswith(line)
-
-
-@pytest.mark.parametrize(
-    ("command", "program"),
-    [
-        (None, ["train.py", "--x=1"]),
-        (["python", "${program}", "--fast", "${args}"], ["train.py", "--fast", "--x=1"]),
-        (["${env}", "python", "${program}"], ["train.py"]),
-        (["python", "-u", "${program}", "${args}"], None),
-        (["torchrun", "${program}", "${args}"], None),
-        (["${env}", "A=1", "python", "${program}"], None),
-        (["python", "other.py", "${program}"], None),
-        (["python"], None),
-    ],
-)
-def test_a_plain_python_program_is_recognised(
-    command: list[str] | None, program: list[str] | None, tmp_path: Path
-) -> None:
-    one = sweep(tmp_path, **({"command": command} if command else {}))
-    assert python_program(command_line(one, {"x": 1}, Path()), one) == program
 
 
 # ---- the line that runs a trial again

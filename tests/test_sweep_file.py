@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hypertrain import UserError
 from hypertrain.search.search import new_search, params_at
-from hypertrain.sweepfile.sweep import Metric, Sweep, load
+from hypertrain.sweepfile.sweep import Metric, Sweep, from_mapping, load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweep_files import load_text
@@ -88,6 +88,26 @@ GOOD = {
     "odd names": whole("{value: 1}, _y: {value: 1}, a.b-c_D9: {value: 1}"),
     "words that are numbers or not": whole("{values: [1.0e-4, 1e-4, yes, ~, 0x10, .5, '1']}"),
     "big numbers": whole("{min: -9007199254740991, max: 0}"),
+    "all that W&B ignores": whole(
+        apiVersion="'1'",
+        kind="sweep",
+        controller="{type: cloud}",
+        scheduler="{engine: wandb}",
+        job="''",
+    ),
+    "empty texts": whole(name="''", project="''", entity="' '", description="''", command="[]"),
+    "a target": whole(
+        metric="{name: loss, target: 3, impute: best, impute_while_running: 'false'}"
+    ),
+    "numbers with a point": whole(
+        metric="{name: loss}", early_terminate="{type: hyperband, max_iter: 27.0, s: 2.0}"
+    ),
+    "s beside min_iter": whole(
+        metric="{name: loss}", early_terminate="{type: hyperband, min_iter: 3, s: 2}"
+    ),
+    "a program that the command does not name": whole(
+        program="nowhere.py", command="[python, train.py, '${args}']"
+    ),
     "BOM": "\ufeff" + whole(),
     "Windows line ends": GUIDE.replace("\n", "\r\n"),
 }
@@ -100,6 +120,53 @@ def test_good_files(name: str, root: Path) -> None:
     assert sweep.raw == yaml.safe_load(GOOD[name])
     point = new_search(sweep).ask(1)
     assert params_at(sweep.space, point or []).keys() == sweep.raw["parameters"].keys()
+
+
+def test_what_the_search_is_told_of_the_metric(root: Path) -> None:
+    told = "{name: loss, goal: maximize, target: 0.5, impute: latest, impute_while_running: best}"
+    metric = load_text(root, whole(metric=told)).metric
+    assert metric == Metric("loss", "maximize", 0.5, "latest", "best")
+    assert [metric.reaches_target(value) for value in (0.4, 0.5, 0.6)] == [False, True, True]
+    plain = load_text(root, whole(metric="{name: loss, impute_while_running: false}")).metric
+    assert plain == Metric("loss", "minimize", None, "worst", None)
+    assert not plain.reaches_target(0.0)
+
+
+def test_what_the_server_is_sent(root: Path) -> None:
+    """Its own search, whatever engine of W&B's would run it; no keys that only hold anchors."""
+    text = whole(**{"x-range": "{min: 0}"}, scheduler="{engine: wandb}", kind="sweep")
+    sweep = load_text(root, text.replace("train.py", "/project/train.py"))
+    whole_file = yaml.safe_load(whole(kind="sweep"))
+    assert sweep.sent == whole_file
+    assert accepted_by_wandb(yaml.safe_dump(sweep.sent))
+
+
+HELD = {
+    "program": "gone.py",
+    "method": "custom",
+    "metrics": [{"name": "loss", "goal": "maximize", "target": 3}, {"name": "size"}],
+    "controller": {"type": "local"},
+    "scheduler": {"engine": "ax", "search_space": "f", "source": "a.py"},
+    "colour": "red",
+    "job": "team/job:latest",
+    "early_terminate": {"type": "envelope"},
+    "parameters": {"x": {"values": [1, 2]}, "y": {"min": "low"}, "z": {"a": {"value": 1}}},
+}
+
+
+@pytest.mark.parametrize("left_out", [None, *HELD])
+def test_a_sweep_that_wandb_holds_is_read(left_out: str | None) -> None:
+    """Its program is gone, nothing here could run it: its trials are shown nonetheless."""
+    raw = {key: value for key, value in HELD.items() if key != left_out}
+    sweep = from_mapping(Path("team/project/abc123"), raw)
+    assert (sweep.metric is None) == (left_out == "metrics")
+    assert [p.name for p in sweep.space] == ([] if left_out == "parameters" else ["x", "y", "z"])
+    assert sweep.named == (None if left_out == "program" else "gone.py")
+
+
+def test_a_goal_that_wandb_lets_pass_is_minimize() -> None:
+    raw = {"method": "bayes", "metric": {"name": "loss", "goal": "max"}, "parameters": {}}
+    assert from_mapping(Path("a/b/c"), raw).metric == Metric("loss", "minimize")
 
 
 def test_what_is_read(root: Path) -> None:
@@ -813,7 +880,9 @@ SCALARS = [
 ]
 """Words of YAML, as a tired hand might type them."""
 NUMBERS = [word for word in SCALARS if word[0] in "0123456789.-"]
-FILE_KEYS = "program method metric parameters command early_terminate run_cap name project".split()
+FILE_KEYS = """program method metric parameters command early_terminate run_cap name project entity
+description controller scheduler metrics kind apiVersion job image_uri count interpreter goal x-y
+""".split()
 PARAMETER_KEYS = "value values probabilities min max mu sigma q a b distribution parameters".split()
 BANDS = ["yes", "~", "1.5", "1.0e+300", "-1", *["1", "2", "27"] * 3, "1" + "0" * 400]
 
@@ -824,11 +893,12 @@ def mapping(keys: list[str], values: st.SearchStrategy[str]) -> st.SearchStrateg
     )
 
 
+OTHER_KEYS = "name goal target impute engine search_space method x on 1 ~ << values:".split()
 VALUES = st.recursive(
     st.sampled_from(SCALARS),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
-        mapping([*PARAMETER_KEYS, "name", "goal", "x", "on", "1", "~", "<<"], inner),
+        mapping([*PARAMETER_KEYS, *OTHER_KEYS], inner),
     ),
     max_leaves=6,
 )

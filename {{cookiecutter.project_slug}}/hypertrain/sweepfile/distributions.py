@@ -4,7 +4,6 @@ Meaning and bounds are those of W&B's own engine, the package `sweeps` 0.3.0 (`p
 """
 
 import math
-import sys
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import yaml
 from hypertrain.sweepfile import quantiles
 from hypertrain.sweepfile.hints import nearest, shown, typed
 from hypertrain.sweepfile.notes import Key, Notes
+from hypertrain.sweepfile.numbers import is_number
 from hypertrain.sweepfile.quantiles import Inverse
 
 WORDS = {
@@ -69,11 +69,6 @@ class Parameter:
     @property
     def grid(self) -> Sequence[Any] | None:
         return self.steps if self.values is None else self.values
-
-
-def is_number(value: Any) -> bool:
-    """Whether the value is a number, and finite as a float: YAML's integers have no bounds."""
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def read(path: tuple[str, ...], key: Key, config: Mapping[str, Any], notes: Notes) -> Parameter:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hypertrain.sweepfile import distributions
-from hypertrain.sweepfile.distributions import NEEDS, WORDS, Parameter, is_number
+from hypertrain.sweepfile.distributions import NEEDS, WORDS, Parameter
 from hypertrain.sweepfile.hints import joined, typed
 from hypertrain.sweepfile.notes import Key, Notes
+from hypertrain.sweepfile.numbers import is_number
 
 __all__ = ["Parameter", "as_sent", "is_number", "nest", "parse"]
 

@@ -93,11 +93,3 @@ def _for_shell(part: str) -> str:
         end = found.end()
     rest = part[end:]
     return quoted + (shlex.quote(rest) if rest or not quoted else "")
-
-
-def python_program(words: list[str], sweep: Sweep) -> list[str] | None:
-    """`program arg ...` if the command does nothing but run the program with Python, else None."""
-    start = [*ENV, INTERPRETER, sweep.named or ""]
-    if words[: len(ENV)] != ENV:
-        start = start[len(ENV) :]
-    return words[len(start) - 1 :] if words[: len(start)] == start else None
