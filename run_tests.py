@@ -6,22 +6,26 @@ python3 run_tests.py tests/test_answers.py -x
 """
 
 import os
+import subprocess
 import sys
 
-from try_it import PIP, ROOT, TEMPLATE, environment, run
+from try_it import PIP, ROOT, TEMPLATE, environment
 
 
 def main() -> None:
-    files = [ROOT / "tests" / "requirements.txt", ROOT / TEMPLATE / "requirements-dev.txt"]
+    project = ROOT / TEMPLATE
+    files = [ROOT / "tests" / "requirements.txt", project / "requirements-dev.txt"]
+    needed = [PIP, *(word for file in files for word in ("-r", file))]
     folder = ROOT / ".cache" / "tests"
-    environment(folder, PIP, *(word for file in files for word in ("-r", file)))
+    environment("what the tests need", folder, *needed, "-c", project / "constraints.txt")
     # The official engine, to compare with; by its metadata it would want an older NumPy.
-    python = environment(folder, "--no-deps", "sweeps==0.3.0")
+    python = environment("W&B's search engine", folder, "--no-deps", "sweeps==0.3.0")
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # caches in the template would be baked along
     os.chdir(ROOT)
     # Two files at a time, in the order of conftest.py.
     side_by_side = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
-    run(python, "-m", "pytest", *side_by_side, *sys.argv[1:])
+    pytest = [str(python), "-m", "pytest", *side_by_side, *sys.argv[1:]]
+    sys.exit(subprocess.run(pytest, check=False).returncode)  # noqa: S603
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ KEY_STATES = {
     "unreadable": "FILE cannot be read",
     "empty": "FILE is empty",
     "misshapen": "FILE holds no W&B key (40 or more letters and digits)",
-    "padded": "a newline or space around the key in FILE breaks wandb on the platform",
     "open": "others can read FILE",
     "environment": "WANDB_API_KEY is set, but there is no FILE",
     "netrc": "wandb is logged in here, but there is no FILE",
@@ -35,7 +34,6 @@ SH_WRITE = "printf %s 'YOUR_WANDB_KEY' > FILE && chmod 600 FILE"
 SH = {
     "folder": f"mv FILE FILE.old && {SH_WRITE}",
     "unreadable": "chmod 600 FILE",
-    "padded": "printf %s \"$(tr -d '[:space:]' < FILE)\" > FILE && chmod 600 FILE",
     "open": "chmod 600 FILE",
     "environment": 'printf %s "$WANDB_API_KEY" > FILE && chmod 600 FILE',
     "netrc": f'printf %s "$(python3 -c {READ_NETRC} ENTRY)" > FILE && chmod 600 FILE',
@@ -44,7 +42,6 @@ POWERSHELL_WRITE = "Set-Content -NoNewline FILE 'YOUR_WANDB_KEY'"
 POWERSHELL = {
     "folder": f"Rename-Item FILE wandb-token.old; {POWERSHELL_WRITE}",
     "unreadable": 'icacls FILE /grant "$($env:USERNAME):R"',
-    "padded": "Set-Content -NoNewline FILE (Get-Content -Raw FILE).Trim()",
     "environment": "Set-Content -NoNewline FILE $WANDB_API_KEY",
     "netrc": f"Set-Content -NoNewline FILE (python -c {READ_NETRC} ENTRY)",
 }
@@ -95,8 +92,6 @@ def key_state(path: str) -> str:
         return "empty"
     if not KEY.fullmatch(key):
         return "misshapen"
-    if key != text:
-        return "padded"
     return "open" if os.name == "posix" and mode & 0o077 else "ready"
 
 
@@ -137,6 +132,11 @@ def advice(state: State, slug: str, powershell: bool) -> "list[str]":
     flow = "apolo-flow" if cli == "apolo" else "neuro-flow"
     then = "; " if powershell else " && "
 
+    venv = "python -m venv .venv; .venv/Scripts/Activate.ps1"
+    if not powershell:
+        venv = "python3 -m venv .venv && . .venv/bin/activate"
+    sweep = [venv, "pip install -r requirements.txt -c constraints.txt", "python -m hypertrain"]
+
     found, account = [], []
     if not state.cli:
         found.append("no CLI (neuro or apolo) on PATH")
@@ -153,17 +153,12 @@ def advice(state: State, slug: str, powershell: bool) -> "list[str]":
         steps.append(SH.get(state.key, SH_WRITE))
     steps.append('{} secret add wandb-token "@{}"'.format(cli, state.file.strip('"')))
 
-    venv = "python -m venv .venv; .venv/Scripts/Activate.ps1"
-    if not powershell:
-        venv = "python3 -m venv .venv && . .venv/bin/activate"
-    sweep = [venv, "pip install -r requirements.txt", "python -m hypertrain"]
-
     lines = [
-        "W&B secret: {}. Once:".format("; ".join(found)),
-        *(f"    {step}" for step in steps),
-        "Then a sweep, on this machine (needs none of that) and on the platform:",
+        "A sweep on this machine, without any account:",
         f"    cd {slug}",
         f"    {then.join(sweep)}",
+        "On the platform with W&B ({}):".format("; ".join(found)),
+        *(f"    {step}" for step in steps),
         f"    {flow} bake hypertrain --param token_secret_name wandb-token",
     ]
     lines = [

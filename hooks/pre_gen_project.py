@@ -2,7 +2,9 @@
 
 import json
 import keyword
+import os
 import re
+import subprocess
 import sys
 
 # Rules may be loosened later, never tightened: `cruft update` asks them of existing projects.
@@ -67,6 +69,17 @@ DEPENDENCIES = frozenset(
 )
 OWN = frozenset("build config data dist env hypertrain model results tests train wandb".split())
 
+# Removes what stands around the first folder, from the inside out, as soon as that is gone.
+REMOVE = """
+import os, sys, time
+folder, *around = sys.argv[1:]
+end = time.monotonic() + 5
+while os.path.exists(folder) and time.monotonic() < end:
+    time.sleep(0.002)
+for outer in around:
+    os.rmdir(outer)
+"""
+
 
 def name_problem(name: str) -> str:
     if not name.strip() or len(name) > 100 or UNWRITABLE.search(name):
@@ -121,7 +134,26 @@ def problems(answers: "dict[str, object]") -> "list[str]":
     return found
 
 
+def leave_nothing(slug: str, folder: str) -> None:
+    """See to it that the folders go which a slash in the slug has made around `folder`.
+
+    cookiecutter removes `folder` itself, but only when this hook has failed; hence a process that
+    outlives it by a moment. Folders that hold anything stay.
+    """
+    parts = os.path.normpath(slug).split(os.sep)
+    if len(parts) > 1 and parts[0] not in ("", os.pardir) and not os.path.isabs(slug):
+        around = [folder]
+        for _ in parts:
+            around.append(os.path.dirname(around[-1]))
+        command = [sys.executable, "-c", REMOVE, *around[: len(parts)]]
+        nothing = subprocess.DEVNULL
+        subprocess.Popen(command, cwd=around[-1], stdin=nothing, stdout=nothing, stderr=nothing)
+
+
 if __name__ == "__main__":
     # An answer stays data whatever it holds: `tojson` escapes single quotes, a raw string the rest.
     answers = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
-    sys.exit("\n".join(problems(answers)) or 0)
+    refused = problems(answers)
+    if refused:
+        leave_nothing(answers["project_slug"], os.getcwd())
+    sys.exit("\n".join(refused) or 0)

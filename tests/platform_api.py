@@ -67,8 +67,8 @@ def _config(platform: Platform, authorized: bool) -> dict[str, Any]:
                 "buckets_url": f"{api}/buckets",
                 "resource_pool_types": [],
                 "resource_presets": [
-                    {"name": name, "credits_per_hour": "1", "cpu": 4, "memory": 2**33}
-                    for name in platform.presets
+                    {"name": name, "cpu": 4, "memory": 2**33, **more}
+                    for name, more in platform.presets.items()
                 ],
             }
         ]

@@ -105,7 +105,7 @@ class User:
     def image(self) -> str:
         """Put the project's image into the registry, as an earlier build has; its name:tag."""
         digest = hashlib.sha256()
-        for file in ("Dockerfile", "requirements.txt"):
+        for file in ("Dockerfile", "requirements.txt", "constraints.txt"):
             digest.update(file.encode() + (self.project / file).read_bytes())
         name = f"{self.project.name.replace('-', '_')}:{digest.hexdigest()}"
         environ, _ = read_dockerfile((self.project / "Dockerfile").read_text())

@@ -26,6 +26,22 @@ def _segment(value: Mapping[str, str]) -> str:
 TOKEN = f"{_segment({'alg': 'HS256', 'typ': 'JWT'})}.{_segment({'identity': USER})}.c2lnbmF0dXJl"
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    "cpu-small": {"credits_per_hour": "0.5"},
+    "gpu-small": {
+        "credits_per_hour": "2.5",
+        "nvidia_gpu": {"count": 2, "model": "Tesla K80", "memory": 12 * 2**30},
+        "preemptible_node": True,
+        "resource_pool_names": ["pool-a", "pool-b"],
+    },
+    "gpu-slice": {
+        "credits_per_hour": "1",
+        "nvidia_migs": {"1g.5gb": {"count": 1, "model": "1g.5gb"}},
+        "resource_pool_names": ["pool-a"],
+    },
+}
+
+
 @dataclass
 class Fault:
     """Answer `times` requests whose "METHOD /path" matches with a failure instead."""
@@ -48,7 +64,7 @@ class Platform:
     storage: Path  # holds ORG/PROJECT/...
     client: Path  # the virtual environment whose client runs in the executor's job
     executor_path: Path | None = None  # packages of the executor's image that differ from it
-    presets: tuple[str, ...] = ("cpu-small", "gpu-small")
+    presets: dict[str, dict[str, Any]] = field(default_factory=lambda: dict(PRESETS))
     url: str = ""
     jobs: dict[str, Job] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,8 @@ EXPECTED = set(
     .neuroignore
     Dockerfile
     README.md
+    constraints.in
+    constraints.txt
     config/wandb-sweep.yaml
     modules/data.py
     modules/model.py
@@ -143,6 +146,8 @@ REFUSED = [
             "quote'",
             "$(id)",
             "../up",
+            "a/b",
+            "a/b/c",
             "s" * 29,
         )
     ),
@@ -279,6 +284,9 @@ def test_a_wrong_answer_is_refused_by_one_line(
             output_dir=str(tmp_path),
         )
     assert capfd.readouterr().err == line + "\n"
+    end = time.monotonic() + 2  # a folder around another goes a moment after the command
+    while list(tmp_path.iterdir()) and "/" in answer and time.monotonic() < end:
+        time.sleep(0.01)
     assert not list(tmp_path.iterdir())
     assert set(tmp_path.parent.iterdir()) == before
 
@@ -383,7 +391,7 @@ def test_one_answer_is_enough(answers: dict[str, str], folder: str, bake: Bake) 
 def test_expected_files_and_only_expected_files(bake: Bake, template: Path) -> None:
     """`hypertrain/` is what the repository holds of it, module for module."""
     tuner = {f"hypertrain/{name}" for name in tree(template / TEMPLATE / "hypertrain")}
-    assert all(name.endswith(".py") for name in tuner)
+    assert all(name.endswith((".py", ".css", ".html", ".js")) for name in tuner)
     assert sorted(tree(bake())) == sorted(EXPECTED | tuner)
 
 

@@ -123,7 +123,7 @@ def assert_finding(finding: Finding, status: str, *texts: str) -> None:
         ({"parameters": {"lr": {"min": 0, "max": 0.5}}, "method": "random"}, "parameters.lr: W&B"),
         ({"parameters": {"lr": {"values": [float("nan")]}}}, "no .nan"),
         ({"method": "random"}, "run_cap: method random never ends"),
-        ({"command": ["python", "${program}"]}, "all trials would be alike; add \"${args}\""),
+        ({"command": ["python", "${program}"]}, 'all trials would be alike; add "${args}"'),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -151,9 +151,13 @@ def test_what_is_taken_with_a_warning(root: Path) -> None:
     program = "import wandb\nrun = wandb.init()\nrun.log({'loss': run.config.lr})\n"
     parameters = {"lr": {"distribution": "log_uniform", "min": 0.1, "max": 0.2}}
     keys = {"parameters": parameters, "method": "random", "run_cap": 1}
-    good, *warnings = check_sweep(write(root, program, command=["python", "${program}"], **keys), root)
+    good, *warnings = check_sweep(
+        write(root, program, command=["python", "${program}"], **keys), root
+    )
     assert_finding(good, "ok")
-    for finding, text in zip(warnings, ["log_uniform_values", "by wandb.config alone"], strict=True):
+    for finding, text in zip(
+        warnings, ["log_uniform_values", "by wandb.config alone"], strict=True
+    ):
         assert_finding(finding, "warning", "sweep.yaml: line ", text)
 
 
@@ -365,7 +369,7 @@ def at_home(user: User, monkeypatch: pytest.MonkeyPatch) -> User:
 
 
 def findings(project: Path) -> list[tuple[str, str]]:
-    return [(f.status, f.text) for f in check_platform.check_platform(project)]
+    return [(f.status, f.text) for f in check_platform.check_platform(project, {})]
 
 
 BROKEN = [
@@ -419,24 +423,40 @@ def test_a_fresh_project_passes(user: User) -> None:
 
 @pytest.mark.doors
 def test_secret_and_preset(at_home: User) -> None:
-    flow = at_home.project / ".neuro/hypertrain.yml"
-    whole = flow.read_text()
-    try:
-        for secret, preset, expected in [
-            ("wandb-token", "", ["ok", "ok", "ok"]),
-            ("wandb-token", "gpu-small", ["ok", "ok", "ok"]),
-            ("wandb", "gpu-smal", ["ok", "problem", "problem"]),
-        ]:
-            params = {"token_secret_name": {"default": secret}, "preset": {"default": preset}}
-            flow.write_text(yaml.safe_dump({"params": params}))
-            found = findings(at_home.project)
-            assert [status for status, _ in found] == expected, found
-            assert secret in found[1][1]
-            assert (preset or "cpu-small") in found[2][1]
-        assert "neuro secret add wandb @~/wandb-token.txt" in found[1][1]
-        assert "cpu-small, gpu-small" in found[2][1]
-    finally:
-        flow.write_text(whole)
+    for given, expected in [
+        ({}, ["ok", "ok", "ok"]),
+        ({"preset": "gpu-small"}, ["ok", "ok", "ok"]),
+        ({"token_secret_name": "wandb", "preset": "gpu-smal"}, ["ok", "problem", "problem"]),
+    ]:
+        found = list(check_platform.check_platform(at_home.project, given))
+        assert [finding.status for finding in found] == expected, found
+        assert given.get("token_secret_name", "wandb-token") in found[1].text
+        assert given.get("preset", "cpu-small") in found[2].text
+    assert "neuro secret add wandb @~/wandb-token.txt" in found[1].text
+    assert "cpu-small, gpu-small, gpu-slice" in found[2].text
+
+
+@pytest.mark.doors
+def test_what_a_preset_is_and_costs(at_home: User) -> None:
+    said = {}
+    for name in ("", "cpu-small", "gpu-small", "gpu-slice"):
+        *_, finding = check_platform.check_platform(at_home.project, {"preset": name})
+        said[name] = finding.text
+    assert said == {
+        "": "preset: none is asked for, so cpu-small: no GPU, 0.5 credits an hour, "
+        "the cluster's first one",
+        "cpu-small": "preset cpu-small: no GPU, 0.5 credits an hour",
+        "gpu-small": "preset gpu-small: Nvidia: 2 x Tesla K80 12.9 GB, 2.5 credits an hour, "
+        "preemptible",
+        "gpu-slice": "preset gpu-slice: Nvidia MIG: 1 x 1g.5gb, 1 credits an hour",
+    }
+
+
+def test_params_that_a_bake_would_refuse(project: Path) -> None:
+    given = {"workers": "0", "preset": "any", "colour": "red"}
+    found = [finding.text for finding in check_platform.check_params(project, given)]
+    assert [line.split(":")[0] for line in found] == ["--param colour", "--param workers '0'"]
+    assert not list(check_platform.check_params(project, {"workers": "256"}))
 
 
 @pytest.mark.doors
@@ -495,8 +515,8 @@ def test_nobody_is_logged_in(
     ("text", "status", "said"),
     [
         (KEY, "ok", ""),
-        (KEY + "\n", "problem", "printf %s"),
-        (" " + KEY, "problem", "printf %s"),
+        (KEY + "\n", "ok", ""),
+        (" \n", "problem", "printf %s"),
         ("", "problem", "is empty"),
         (None, "unknown", "No such file"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -10,9 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from conftest import tree
 from platform_client import CLIENTS, KEY, User, platform_user
 from platform_jobs import Job
-from platform_state import Fault
+from platform_state import API, TOKEN, Fault
 from wandb_api import Server, serve
 
 pytestmark = pytest.mark.doors
@@ -26,8 +28,14 @@ if sys.argv[1] == "start-sweep":
 else:
     {work}
 """
-START = "print('::set-output name=sweep::team/project/abc')"
+START = """
+    (note,) = (word for word in sys.argv if word.startswith("--note="))
+    print("::set-output name=sweep::team/project/abc")
+    print("::set-output name=code::" + pathlib.Path(note).parent.name)
+"""
+REAL_START = "import hypertrain.real; sys.exit(hypertrain.real.main())"
 WORK = "print('worked')"
+STORAGE = "hyperparameter_tuning_test"
 
 
 @pytest.fixture
@@ -48,11 +56,10 @@ def user(request: pytest.FixtureRequest, make_user: MakeUser) -> User:
 
 
 def commands(user: User, start: str = START, work: str = WORK) -> None:
-    """Replace the package by two statements; the image is there already."""
-    shutil.rmtree(user.project / "hypertrain")
-    (user.project / "hypertrain").mkdir()
-    text = COMMANDS.format(start=start, work=work)
-    (user.project / "hypertrain/__main__.py").write_text(text)
+    """Replace the package's command by two statements; the image is there already."""
+    command = user.project / "hypertrain/__main__.py"
+    command.rename(command.with_name("real.py"))
+    command.write_text(COMMANDS.format(start=start.strip(), work=work))
     user.image()
     user.add_secret()
 
@@ -79,7 +86,7 @@ def test_one_command_trains_the_whole_grid(make_user: MakeUser) -> None:
         pairs = [(make_user(client), stack.enter_context(serve())) for client in CLIENTS]
         bakes = []
         for user, server in pairs:
-            user.add_secret(value=server.key)
+            user.add_secret(value=server.key + "\n")  # the guide's `echo` leaves it there
             bakes.append(
                 user.start(
                     *("neuro-flow", "bake", "hypertrain", "--name", "mine"),
@@ -113,10 +120,13 @@ def test_everything_the_user_may_change(user: User) -> None:
     flow = user.project / ".neuro/hypertrain.yml"
     edited = re.sub(r"id: \$\[\[ range.*", "id: [1, 2, 3, 4, 5]", flow.read_text())
     flow.write_text(edited)
+    (user.project / "config/other.yaml").touch()
     params = {
         "token_secret_name": "other-token",
         "preset": "gpu-small",
         "sweep_file": "config/other.yaml",
+        "life_span": "2d",
+        "schedule_timeout": "3h",
         "wandb_entity": "team",
         "wandb_base_url": "http://127.0.0.1:9",
     }
@@ -131,13 +141,18 @@ def test_everything_the_user_may_change(user: User) -> None:
     for job in [start, *workers(user)]:
         assert job.request["env"]["WANDB_ENTITY"] == "team"
         assert job.request["env"]["WANDB_BASE_URL"] == "http://127.0.0.1:9"
-        assert job.request["max_run_time_minutes"] > 0
+        assert job.request["schedule_timeout"] == 3 * 3600
+    assert start.request["max_run_time_minutes"] == 60
+    assert start.request["description"] == "Start the sweep"
+    assert {job.request["max_run_time_minutes"] for job in workers(user)} == {2 * 24 * 60}
+    titles = {f"Worker {number}" for number in (1, 2, 3, 4, 5)}
+    assert {job.request["description"] for job in workers(user)} == titles
     assert not user.platform.tables.get("cache_entries")  # else the next bake would reuse the sweep
 
 
 def test_forty_workers_at_a_time(user: User) -> None:
     meet = """
-    here = pathlib.Path("here")
+    here = pathlib.Path("results/here")
     here.mkdir(exist_ok=True)
     (here / os.environ["NEURO_JOB_ID"]).touch()
     end = time.monotonic() + 150
@@ -156,21 +171,24 @@ def test_a_failing_start_ends_the_bake(user: User) -> None:
     assert "start_sweep" in user.bake("--name", "mine", rc=1)
     assert "hypertrain: the key is wrong" in user.run("neuro-flow", "show", "mine", "start_sweep")
 
-    user.bake("--param", "token_secret_name", "absent", rc=1)
+    # A secret that is gone when the job starts: only the job's status says so.
+    user.platform.secrets.clear()
+    user.platform.faults.append(Fault("GET .*/secrets", 500, times=1000))
+    user.bake(rc=1)
     _, start = user.platform.jobs_of("start-sweep")
-    assert "absent" in user.run("neuro", "status", start.id)
+    assert "Missing secret wandb-token" in user.run("neuro", "status", start.id)
     assert not workers(user)
 
 
 def test_a_lost_worker_leaves_the_others_alone(user: User) -> None:
-    wait = "print('up', flush=True)\n    while not os.path.exists('go'): time.sleep(0.2)"
+    wait = "print('up', flush=True)\n    while not os.path.exists('results/go'): time.sleep(0.2)"
     commands(user, work=wait)
     bake = user.start("neuro-flow", "bake", "hypertrain", "--name", "mine")
     wait_for(lambda: [job.text for job in workers(user)] == ["up\n"] * 2)
     lost, other = workers(user)
     user.platform.crash(lost)
     wait_for(lambda: "failed" in user.run("neuro-flow", "inspect", "mine"))
-    (user.platform.files / "hyperparameter_tuning_test/go").touch()
+    (user.platform.files / STORAGE / "results/go").touch()
     user.finish(bake, rc=1)
     assert (lost.status, lost.exit_code, other.status) == ("failed", 137, "succeeded")
 
@@ -189,6 +207,100 @@ def test_cancel_stops_every_job(user: User) -> None:
     assert "worker_1" not in user.run("neuro-flow", "ps")
 
 
+REFUSED = [
+    *(("workers", value) for value in ("0", "-1", "2.5", "abc", "", " 2", "257", "'\" %20 \\")),
+    *(("sweep_file", value) for value in ("", "config/absent.yaml", "../train.yaml", "config")),
+    ("preset", "gpu-k80-small-p"),
+    ("token_secret_name", "absent"),
+    ("sweep", "abc"),
+    ("life_span", ""),
+    ("schedule_timeout", ""),
+]
+
+
+def test_wrong_params_are_refused_before_anything_is_made(user: User) -> None:
+    user.add_secret()
+    for name, value in REFUSED:
+        shown = user.bake("--param", name, value, rc=0)  # no flow can change this status
+        assert f"--param {name} {value!a}: " in shown, shown
+        assert "Traceback" not in shown
+        assert TOKEN not in shown
+    assert not user.platform.jobs
+    assert not user.platform.files.exists()
+
+
+def code_of(job: Job) -> str:
+    """The folder that a job sees as /project."""
+    sources = [v["src_storage_uri"] for v in job.request["volumes"] if v["dst_path"] == "/project"]
+    (source,) = sources
+    return str(source).rpartition("/")[2]
+
+
+def test_a_restart_joins_the_same_sweep_with_the_same_code(user: User) -> None:
+    commands(user, REAL_START, "sys.exit(0 if os.path.exists('results/mended') else 'broken')")
+    with serve() as server:
+        user.add_secret(value=server.key)
+        user.bake("--name", "mine", "--param", "wandb_base_url", server.url, rc=1)
+        (user.project / "modules/train.py").write_text("edited")
+        (user.platform.files / STORAGE / "results/mended").touch()
+        user.run("neuro-flow", "restart", "mine")
+        assert len(server.sweeps) == 1
+    assert [job.status for job in workers(user)] == ["failed"] * 2 + ["succeeded"] * 2
+    assert len({job.request["command"] for job in workers(user)}) == 1
+    assert len({code_of(job) for job in workers(user)}) == 1
+
+
+def test_a_sweep_keeps_its_code_and_can_be_joined(user: User) -> None:
+    commands(user, REAL_START, "print(open('version').read())")
+    version = user.project / "version"
+    with serve() as server:
+        user.add_secret(value=server.key)
+        server_is = ("--param", "wandb_base_url", server.url)
+        version.write_text("first")
+        user.bake(*server_is)
+        (sweep,) = server.sweeps.values()
+        version.write_text("second")
+        user.bake(*server_is)
+        user.bake(*server_is, "--param", "sweep", sweep.path, "--param", "workers", "3")
+        assert len(server.sweeps) == 2
+        shown = user.bake(*server_is, "--param", "sweep", "a-team/project/absent", rc=1)
+        assert "start_sweep" in shown
+    assert [job.text.strip() for job in workers(user)] == ["first"] * 2 + ["second"] * 2 + [
+        "first"
+    ] * 3
+    *_, last = user.platform.jobs_of("start-sweep")
+    assert last.text.endswith("hypertrain: a-team/project/absent: W&B has no such sweep\n")
+    assert "Traceback" not in last.text
+
+
+def test_what_is_uploaded_is_what_is_here(make_user: MakeUser) -> None:
+    """Restored, deleted and edited files, and links into themselves or nowhere."""
+    user = make_user("apolo-flow")
+    commands(user)
+    file = user.project / "modules/note [1].txt"
+    for text in ("a new one", "restored"):
+        file.write_text(text)
+        os.utime(file, (1e9, 1e9))
+        (user.project / text).touch()
+        user.bake("--param", "workers", "1")
+        *_, job = workers(user)
+        copy = tree(user.platform.files / STORAGE / "sweeps" / code_of(job))
+        assert copy == tree(user.project)
+        (user.project / text).unlink()
+
+    uploads = len([line for line in user.platform.requests if f"PUT {API}/storage/" in line])
+    (user.project / "modules/around").symlink_to("..")
+    (user.project / "modules/no*where").symlink_to("absent")
+    shown = user.bake("--param", "workers", "1")
+    assert "not copied, it leads into itself or nowhere: 'modules/around'" in shown
+    *_, job = workers(user)
+    copy = tree(user.platform.files / STORAGE / "sweeps" / code_of(job))
+    (user.project / "modules/around").unlink()
+    assert copy == tree(user.project)
+    more = len([line for line in user.platform.requests if f"PUT {API}/storage/" in line]) - uploads
+    assert more < 2 * len(copy), "the project travels once"
+
+
 def test_live_jobs(user: User) -> None:
     commands(user)
     (user.project / "modules/train.py").write_text(
@@ -202,21 +314,26 @@ def test_live_jobs(user: User) -> None:
     assert len(user.platform.images) == 1
 
 
+def test_several_trainings_at_a_time(user: User) -> None:
+    commands(user)
+    (user.project / "modules/train.py").write_text("import sys; print(sys.argv[1:])")
+    user.run("neuro-flow", "upload", "ALL")
+    for suffix, words in (("x", "--lr=0.1"), ("y", "--lr=0.1 --optimizer=adam")):
+        shown = user.run("neuro-flow", "run", "multitrain", "-s", suffix, "--param", "args", words)
+        assert str(words.split()) in shown
+
+
 @pytest.mark.parametrize("action", [401, 429, 500, "drop"])
-def test_no_upload_no_search(make_user: MakeUser, action: int | str) -> None:
+def test_a_failed_upload_ends_the_bake_with_its_reason(
+    make_user: MakeUser, action: int | str
+) -> None:
+    """The client then ends with 0, which no flow can change."""
     user = make_user("apolo-flow")
     commands(user)
     user.platform.faults.append(Fault("PUT .*/storage/", action, times=1000))
-    user.bake(rc=None)
-    assert not user.platform.jobs
-
-
-def test_an_upload_that_fails_later_is_told(make_user: MakeUser) -> None:
-    """The client then ends with 0, which no flow can change; the context's upload goes first."""
-    user = make_user("apolo-flow")
-    commands(user)
-    user.platform.faults.append(Fault("PUT .*/research/hyperparameter_tuning_test/", 500, 1000))
     shown = user.bake(rc=0)
-    assert "injected fault" in shown
+    assert "the upload has failed (neuro " in shown
     assert "Attempt #1 failed" in shown
+    assert "Traceback" not in shown
+    assert TOKEN not in shown
     assert not user.platform.jobs

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import tree
 from platform_client import platform_user
+from platform_state import Fault
 
 SECRETS = (
     *("wandb-token.txt", "token.txt", "my_token_2.txt", "wandb-token", "wandb.token"),
@@ -52,9 +53,18 @@ def test_git_adds_none_of_them(project: Path, planted: Path) -> None:
 def test_nothing_of_them_is_uploaded(project: Path, planted: Path, tmp_path: Path) -> None:
     subprocess.run(["git", "-C", planted, "init", "-q"], check=True)
     with platform_user("apolo-flow", planted, tmp_path) as user:
+        user.add_secret()
         user.run("neuro-flow", "upload", "ALL")
         user.run("neuro-flow", "build", "myimage")
         (image,) = user.platform.images.values()
-        uploaded = tree(user.platform.files / "hyperparameter_tuning_test")
-    assert set(uploaded) == {*tree(project), *TRAVEL}
-    assert image.context == {*tree(project), *TRAVEL}
+        storage = user.platform.files / "hyperparameter_tuning_test"
+        assert set(tree(storage / "live")) == {*tree(project), *TRAVEL}
+        assert image.context == {*tree(project), *TRAVEL}
+
+        user.platform.images.clear()
+        user.platform.faults.append(Fault("POST .*/jobs", 500, times=1000))  # the copy is enough
+        user.bake(rc=None)
+        (copy,) = (storage / "sweeps").iterdir()
+        (context,) = (storage / "image").iterdir()
+    assert set(tree(copy)) == {*tree(project), *TRAVEL}
+    assert set(tree(context)) == {"Dockerfile", "requirements.txt", "constraints.txt"}

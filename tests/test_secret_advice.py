@@ -58,9 +58,9 @@ KEY_STATES: list[tuple[Prepare, dict[str, str], str]] = [
     (token(" \n"), {}, "empty"),
     (token("YOUR_WANDB_KEY"), {}, "misshapen"),
     (token(f"{KEY}\n{KEY}"), {}, "misshapen"),
-    (token(f"{KEY}\n"), {}, "padded"),
-    (token(f"{KEY}\r\n", 0o644), {}, "padded"),
-    (token(f" {KEY}"), {}, "padded"),
+    (token(f"{KEY}\n"), {}, "ready"),
+    (token(f" {KEY}\r\n"), {}, "ready"),
+    (token(f"{KEY}\n", 0o644), {}, "open"),
     (token(KEY, 0o640), {}, "open"),
     (token(KEY), {}, "ready"),
     (token(KEY), {"WANDB_API_KEY": KEY}, "ready"),
@@ -169,23 +169,23 @@ def advice(state: str, powershell: bool = False, **more: object) -> list[str]:
 
 @pytest.mark.parametrize("powershell", [False, True])
 @pytest.mark.parametrize("state", post_gen.KEY_STATES)
-def test_advice_is_short_and_ends_with_the_three_commands(state: str, powershell: bool) -> None:
+def test_advice_is_short_and_begins_with_what_works_at_once(state: str, powershell: bool) -> None:
     for cli, logged_in in (("", False), ("neuro", False), ("apolo", True)):
         lines = advice(state, powershell, cli=cli, logged_in=logged_in)
         assert len(lines) <= 8
         assert all(line.isascii() and line.isprintable() for line in lines)
-        assert lines[-3] == "    cd my-net"
-        assert lines[-2].endswith("python -m hypertrain")
+        assert lines[1] == "    cd my-net"
+        assert lines[2].endswith("python -m hypertrain")
         flow = "apolo-flow" if cli == "apolo" else "neuro-flow"
         assert lines[-1] == f"    {flow} bake hypertrain --param token_secret_name wandb-token"
-        assert lines[-5] == f'    {cli or "neuro"} secret add wandb-token "@~/wandb-token.txt"'
+        assert lines[-2] == f'    {cli or "neuro"} secret add wandb-token "@~/wandb-token.txt"'
         assert any(f"{cli or 'neuro'} login" in line for line in lines) is not logged_in
         assert any("pip install apolo-all" in line for line in lines) is (cli == "")
         assert ("&&" in "".join(lines)) is not powershell
 
 
 def test_each_state_has_words_of_its_own() -> None:
-    assert len({advice(state)[0] for state in post_gen.KEY_STATES}) == len(post_gen.KEY_STATES)
+    assert len({advice(state)[3] for state in post_gen.KEY_STATES}) == len(post_gen.KEY_STATES)
 
 
 def test_powershell_has_its_own_variables() -> None:
@@ -223,7 +223,7 @@ def test_the_command_that_is_advised_makes_the_key_ready(
     found = post_gen.secret_state(str(home), here)
     assert found.key == state
 
-    line = post_gen.advice(found, "my-net", False)[-6].replace("YOUR_WANDB_KEY", KEY)
+    line = post_gen.advice(found, "my-net", False)[-3].replace("YOUR_WANDB_KEY", KEY)
     subprocess.run([shell, "-c", line], env=here, check=True, timeout=30)
     assert post_gen.secret_state(str(home), here).key == "ready"
 

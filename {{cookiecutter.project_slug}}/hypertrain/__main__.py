@@ -17,6 +17,9 @@ SWEEP_FILE = Path("config", "wandb-sweep.yaml")
 
 def main() -> int:
     arguments = _parser().parse_args()
+    # `echo KEY > file` leaves a newline in the secret made of the file, and wandb refuses the key.
+    if key := os.environ.get("WANDB_API_KEY"):
+        os.environ["WANDB_API_KEY"] = key.strip()
     try:
         return _run(arguments)
     except UserError as error:
@@ -33,11 +36,12 @@ def _run(arguments: argparse.Namespace) -> int:
         case "check":
             from hypertrain.check.check import check
 
-            return check(arguments.sweep, root, _console())
+            return check(arguments.sweep, root, dict(arguments.param), _console())
         case "start-sweep":
             from hypertrain.online.sweep import start_sweep
 
-            start_sweep(load(Path(os.environ.get("WANDB_SWEEPS_FILE", SWEEP_FILE)), root))
+            file = Path(os.environ.get("WANDB_SWEEPS_FILE") or SWEEP_FILE)
+            start_sweep(file, root, arguments.join, arguments.note)
             return 0
         case "worker":
             from hypertrain.online.sweep import work
@@ -108,12 +112,22 @@ def _parser() -> argparse.ArgumentParser:
     tasks = parser.add_subparsers(
         dest="task", title="instead of running the sweep", metavar="{check,leaderboard}"
     )
-    tasks.add_parser("check", help="look at everything before the platform is paid for")
+    check = tasks.add_parser("check", help="look at everything before the platform is paid for")
+    check.add_argument(
+        "--param",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="as of the bake that is meant, such as `--param preset gpu-small`",
+    )
     results = tasks.add_parser("leaderboard", help="show the results of a sweep on W&B")
     worker = tasks.add_parser("worker")
     for task in (results, worker):
         task.add_argument("sweep_path", metavar="ENTITY/PROJECT/SWEEP")
-    tasks.add_parser("start-sweep")
+    start = tasks.add_parser("start-sweep")
+    start.add_argument("--join", default="", metavar="ENTITY/PROJECT/SWEEP")
+    start.add_argument("--note", type=Path, metavar="FILE")
     return parser
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hypertrain import UserError
-from hypertrain.check.platform import check_flows, check_key_file, check_platform
+from hypertrain.check.platform import check_flows, check_key_file, check_params, check_platform
 from hypertrain.check.probe import Finding, copy_of
 from hypertrain.check.program import check_metric, check_options
 from hypertrain.search.search import new_search
@@ -29,11 +29,14 @@ READS = re.compile(r"\.config\b|\bimport config\b|WANDB_SWEEP_PARAM_PATH")
 """How a program asks for its parameters, if not on its command line."""
 
 
-def check(sweep_file: Path, root: Path, console: Console) -> int:
-    """Print each finding as it comes; return the exit status, 1 if there is a problem."""
+def check(sweep_file: Path, root: Path, params: Mapping[str, str], console: Console) -> int:
+    """Print each finding as it comes; return the exit status, 1 if there is a problem.
+
+    params: those of the bake, where they differ from what the flow says.
+    """
     counts: Counter[str] = Counter()
     with console.status("one short trial is among the checks; Ctrl-C skips it"):
-        for finding in _findings(sweep_file, root):
+        for finding in _findings(sweep_file, root, params):
             status = (f"{finding.status:8} ", STYLES[finding.status])
             console.print(Text.assemble(status, finding.text), soft_wrap=True)
             counts[finding.status] += 1
@@ -43,7 +46,7 @@ def check(sweep_file: Path, root: Path, console: Console) -> int:
     return 1 if counts["problem"] else 0
 
 
-def _findings(sweep_file: Path, root: Path) -> Iterator[Finding]:
+def _findings(sweep_file: Path, root: Path, params: Mapping[str, str]) -> Iterator[Finding]:
     try:
         sweep = load(sweep_file, root)
     except UserError as error:
@@ -53,7 +56,8 @@ def _findings(sweep_file: Path, root: Path) -> Iterator[Finding]:
         if all(finding.status != "problem" for finding in found):
             yield from _try_program(sweep, root)
     yield check_flows(root)
-    yield from check_platform(root)
+    yield from check_params(root, params)
+    yield from check_platform(root, params)
     yield check_key_file()
 
 

@@ -1,15 +1,15 @@
 """Checks of what the platform needs: flows, login, secret, preset."""
 
 import os
-import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
 
-from hypertrain.check import probe
+from hypertrain.check import bake, probe
+from hypertrain.check.bake import Preset
 from hypertrain.check.probe import Done, Finding
 
 FLOW = Path(".neuro", "hypertrain.yml")
@@ -40,6 +40,7 @@ def _read_flows() -> None:
     """Runs in the client's interpreter, whatever its version, before the client itself."""
     import asyncio
     import importlib
+    import inspect
     import json
     import os
     from pathlib import Path
@@ -70,7 +71,12 @@ def _read_flows() -> None:
     async def live() -> None:
         flow = await context.RunningLiveFlow.create(config.LiveLocalCL(folder, account))
         for job in flow.job_ids:
-            await flow.get_job(job, {})
+            if (await flow.get_meta(job)).multi:
+                words = inspect.signature(flow.get_multi_job).parameters
+                old = {"args": None} if "args" in words else {}
+                await flow.get_multi_job(job, suffix="1", params={}, **old)
+            else:
+                await flow.get_job(job, {})
 
     report = {}
     for read in (hypertrain, live):
@@ -85,8 +91,32 @@ def _read_flows() -> None:
     os._exit(0)
 
 
-def check_platform(root: Path) -> Iterator[Finding]:
-    """Login, then secret and preset, as the installed client tells."""
+def bake_params(root: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """The params of a bake: what is given, then what the flow says; empty if it cannot be read."""
+    try:
+        flow = yaml.safe_load((root / FLOW).read_text(encoding="utf-8"))["params"]
+        defaults = {
+            name: str((param.get("default") if isinstance(param, dict) else param) or "")
+            for name, param in flow.items()
+        }
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        defaults = {}
+    return {**defaults, **given}
+
+
+def check_params(root: Path, given: Mapping[str, str]) -> Iterator[Finding]:
+    """What a bake with these params would refuse; nothing if it would not."""
+    known = bake_params(root, {})
+    for name in given.keys() - known:
+        use = ", ".join(known) or "none"
+        yield Finding("problem", f"--param {name}: {FLOW} has no such param, only {use}")
+    if known.keys() >= bake.PARAMS:
+        for problem in bake.problems({**known, **given}, root):
+            yield Finding("problem", problem)
+
+
+def check_platform(root: Path, given: Mapping[str, str]) -> Iterator[Finding]:
+    """Login, then secret and preset of a bake, as the installed client tells."""
     client = shutil.which("neuro") or shutil.which("apolo")
     if client is None:
         yield Finding("unknown", "platform: there is no neuro here; `pip install apolo-all`")
@@ -107,9 +137,10 @@ def check_platform(root: Path) -> Iterator[Finding]:
     elif not clusters or clusters.returncode:
         yield Finding("unknown", f"{unknown}: {probe.reason(clusters)}")
     else:
+        params = bake_params(root, given)
         yield Finding("ok", "platform: logged in")
-        yield _check_secret(name, secrets, _default(root, "token_secret_name"))
-        yield _check_preset(clusters.stdout, _default(root, "preset"))
+        yield _check_secret(name, secrets, params.get("token_secret_name", ""))
+        yield check_preset(list(bake.presets(clusters.stdout)), params.get("preset", ""))
 
 
 def _has_login() -> bool:
@@ -130,37 +161,23 @@ def _check_secret(client: str, secrets: Done, wanted: str) -> Finding:
     return Finding("problem", f"secret {wanted}: is missing; {remedy}")
 
 
-def _check_preset(clusters: str, wanted: str) -> Finding:
-    presets = list(_presets(clusters))
+def check_preset(presets: Sequence[Preset], wanted: str) -> Finding:
     if not presets:
         return Finding("unknown", "preset: the client names none")
     if not wanted:
-        return Finding("ok", f"preset: none is asked for, so {presets[0]}, the cluster's first one")
-    if wanted in presets:
-        return Finding("ok", f"preset {wanted}: is there")
-    known = ", ".join(presets)
+        first = _describe(presets[0])
+        return Finding("ok", f"preset: none is asked for, so {first}, the cluster's first one")
+    for preset in presets:
+        if preset.name == wanted:
+            return Finding("ok", f"preset {_describe(preset)}")
+    known = ", ".join(preset.name for preset in presets)
     return Finding("problem", f"preset {wanted}: is unknown; in {FLOW}, use one of {known}")
 
 
-def _presets(clusters: str) -> Iterator[str]:
-    """The first column of the current cluster's table; a row may have several lines."""
-    column = None
-    for line in clusters.partition("* Name:")[2].splitlines():
-        if re.match(r"\s*Name:", line):
-            return
-        if column is not None and line[column : column + 1].isalnum():
-            yield line[column:].split()[0]
-        elif "#CPU" in line:
-            column = line.index("Name")
-
-
-def _default(root: Path, parameter: str) -> str:
-    """What the flow says; empty if it says nothing."""
-    try:
-        found = yaml.safe_load((root / FLOW).read_text(encoding="utf-8"))["params"][parameter]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
-        return ""
-    return str((found.get("default") if isinstance(found, dict) else found) or "")
+def _describe(preset: Preset) -> str:
+    price = f"{preset.price} credits an hour" if preset.price else ""
+    place = "preemptible" if preset.preemptible else ""
+    return f"{preset.name}: " + ", ".join(filter(None, [preset.gpus or "no GPU", price, place]))
 
 
 def check_key_file() -> Finding:
@@ -170,8 +187,7 @@ def check_key_file() -> Finding:
         key = path.read_bytes()
     except OSError as error:
         return Finding("unknown", f"{path}: {error.strerror}; not needed once the secret is there")
-    if key and key == key.strip():
-        return Finding("ok", f"{path}: nothing around the key")
-    what = "a line break or blank beside the key breaks wandb" if key.strip() else "is empty"
+    if key.strip():
+        return Finding("ok", f"{path}: holds a key")
     remedy = f"`printf %s YOUR_WANDB_KEY > {path}`, then add the secret anew"
-    return Finding("problem", f"{path}: {what}; {remedy}")
+    return Finding("problem", f"{path}: is empty; {remedy}")

@@ -66,12 +66,6 @@ def _forget_empty() -> None:
 
 
 def _check_key() -> None:
-    key = os.environ.get("WANDB_API_KEY", "")
-    if key != key.strip():
-        raise UserError(
-            "WANDB_API_KEY: the W&B key begins or ends with a blank or a line break; write it "
-            f"with `printf %s KEY > ~/wandb-token.txt` and store it anew with {STORE}"
-        )
     if not wandb.login(prompt=False, verify=False):
         raise UserError(
             f"there is no W&B key; set WANDB_API_KEY or run `wandb login`, on the platform {STORE}"

@@ -16,28 +16,69 @@ from hypertrain.online.server import bounded, talk
 from hypertrain.online.worker import work
 from hypertrain.show.table import Row, show
 from hypertrain.show.words import plain
-from hypertrain.sweepfile.sweep import Metric, Sweep, from_mapping
+from hypertrain.sweepfile.sweep import Metric, Sweep, from_mapping, load
 from hypertrain.trial.command import repeat
 
 __all__ = ["leaderboard", "start_sweep", "work"]
 
 
-def start_sweep(sweep: Sweep) -> str:
-    """Create the sweep on W&B; print its address, and as outputs of a flow's task.
+def start_sweep(file: Path, root: Path, join: str, note: Path | None) -> str:
+    """Create the sweep of a sweep file on W&B, or find one that is there already.
+
+    join: name of a sweep to join, or empty. note: a file that keeps the name; a second start with
+    the same note joins the noted sweep. Prints the sweep's address, and as outputs of a flow's task
+    its name, its address, and the folder beside the note's where it was first noted.
 
     Returns: entity/project/id, what workers are started with.
     """
+    known = join or (_noted(note) if note else "")
+    path = known or _create(load(file, root))
+    url = _address(path) if known else _url(path)
+    print(url)
+    print(f"::set-output name=sweep::{path}")
+    print(f"::set-output name=url::{url}")
+    if note:
+        beside = sorted(note.parent.parent.glob(f"*/{note.name}"))
+        first = next((other for other in beside if _noted(other) == path), note)
+        if first == note:
+            note.write_text(f"{path}\n", encoding="utf-8")
+        print(f"::set-output name=code::{first.parent.name}", flush=True)
+    return path
+
+
+def _noted(note: Path) -> str:
+    return note.read_text(encoding="utf-8").strip() if note.is_file() else ""
+
+
+def _create(sweep: Sweep) -> str:
     entity = os.environ.get("WANDB_ENTITY") or sweep.entity
     with talk(), redirect_stdout(StringIO()):
         sweep_id = bounded(lambda: wandb.sweep(sweep.sent, entity=entity, project=sweep.project))
-        owner = [os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"]]
-        site = wandb.setup().settings.app_url.rstrip("/")
-    path = "/".join([*owner, sweep_id])
-    url = "/".join([site, *map(quote, owner), "sweeps", sweep_id])
-    print(url)
-    print(f"::set-output name=sweep::{path}")
-    print(f"::set-output name=url::{url}", flush=True)
-    return path
+    return "/".join([os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"], sweep_id])
+
+
+def _url(path: str) -> str:
+    entity, project, sweep_id = path.split("/")
+    site = wandb.setup().settings.app_url.rstrip("/")
+    return "/".join([site, quote(entity), quote(project), "sweeps", sweep_id])
+
+
+def _address(path: str) -> str:
+    """The address of a sweep that W&B is asked for.
+
+    Raises: UserError if there is none.
+    """
+    if len([part for part in path.split("/") if part]) != 3:
+        raise UserError(f"{path}: give the sweep as ENTITY/PROJECT/SWEEP, as its W&B page names it")
+    with talk():
+        api: Any = wandb.Api()
+        try:
+            bounded(lambda: api.sweep(path))
+        except (ValueError, wandb.errors.CommError) as error:
+            if not isinstance(getattr(error, "exc", error), ValueError):
+                raise
+            raise UserError(f"{path}: W&B has no such sweep") from None
+    return _url(path)
 
 
 def leaderboard(path: str, console: Console) -> None:
