@@ -470,7 +470,8 @@ def test_one_value_that_exploded_does_not_hide_the_others() -> None:
         ({"values": ["b", "a"]}, None),
         ({"values": [2, 1, None]}, None),
         ({"values": [True, False]}, None),
-        ({"values": ["2", "1"], "probabilities": [0.5, 0.5]}, None),
+        ({"values": [0.1, "1e-4", "1e-3"]}, ["1e-4", "1e-3", 0.1]),
+        ({"values": ["b", "2"], "probabilities": [0.5, 0.5]}, None),
     ],
     ids=str,
 )
@@ -509,7 +510,8 @@ SIZES = {"numbers": 12, "words": 8, "steps": 3, "likely or not": 8, "nothing but
 @pytest.mark.parametrize("name", FINITE)
 def test_no_point_of_a_finite_space_is_tried_twice(name: str, method: str, root: Path) -> None:
     one = sweep(root, method=method, metric={"name": "v"}, parameters=FINITE[name])
-    search, asked = new_search(one), []
+    search = new_search(one)
+    asked: list[str] = []
     while (point := search.ask(len(asked) + 1)) is not None:
         asked.append(canonical(params_at(one.space, json.loads(json.dumps(point)))))
         search.tell(len(asked), len(asked[-1]) if len(asked) % 3 else None)

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from hypertrain.sweepfile.quantiles import EDGE
-from hypertrain.sweepfile.space import Parameter, as_sent, is_number, nest
+from hypertrain.sweepfile.space import Parameter, as_sent, nest
 
 Point = list[float]
 LATTICE = [(i + 0.5) / 1000 for i in range(1000)]
@@ -84,27 +84,40 @@ def _axis(parameter: Parameter) -> Axis:
     values = parameter.values
     if values is None:
         return _quantised(parameter)
-    if isinstance(values, list) and all(is_number(value) for value in values):
-        # By rank: neighbours are then as far apart on a logarithmic scale as on a linear one.
-        order: list[int] = sorted(distinct(values), key=values.__getitem__)
-        return Axis(parameter, order, ordered=True)
-    return Axis(parameter, distinct(values), ordered=isinstance(values, range))
+    if isinstance(values, range):
+        return Axis(parameter, range(len(values)), ordered=True)
+    return _choices(parameter, distinct(values))
 
 
 def _quantised(parameter: Parameter) -> Axis:
     """Steps and weighted choices are choices too: a quantile in the middle of each."""
     runs: dict[str, float] = {}
-    numbers = True
     for text, run in groupby(LATTICE, key=lambda u: _text(_value(parameter, u))):
         quantiles = list(run)
         runs.setdefault(text, quantiles[len(quantiles) // 2])
-        numbers = numbers and is_number(_value(parameter, quantiles[0]))
         if len(runs) > FEW:
             return Axis(parameter, None, ordered=True)
-    choices = list(runs.values())
-    if numbers:
-        choices.sort(key=lambda u: _value(parameter, u))
-    return Axis(parameter, choices, ordered=numbers)
+    return _choices(parameter, list(runs.values()))
+
+
+def _choices(parameter: Parameter, coordinates: Sequence[float]) -> Axis:
+    """Numbers in their order, by rank: neighbours are as far apart on any scale."""
+    numbers = {x: _number(_value(parameter, x)) for x in coordinates}
+    if None in numbers.values():
+        return Axis(parameter, coordinates, ordered=False)
+    order = sorted(coordinates, key=lambda x: numbers[x] or 0.0)
+    return Axis(parameter, order, ordered=True)
+
+
+def _number(value: Any) -> float | None:
+    """The number that a value is or spells: 1e-4 is text to YAML."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _value(parameter: Parameter, coordinate: float) -> Any:
