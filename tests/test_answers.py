@@ -10,6 +10,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from cookiecutter.main import cookiecutter
 from cookiecutter.prompt import prompt_for_config
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 pre_gen = hook("pre_gen_project")
 
@@ -391,7 +394,8 @@ def test_one_answer_is_enough(answers: dict[str, str], folder: str, bake: Bake) 
 def test_expected_files_and_only_expected_files(bake: Bake, template: Path) -> None:
     """`hypertrain/` is what the repository holds of it, module for module."""
     tuner = {f"hypertrain/{name}" for name in tree(template / TEMPLATE / "hypertrain")}
-    assert all(name.endswith((".py", ".css", ".html", ".js")) for name in tuner)
+    page = "hypertrain/show/page/"  # the report's
+    assert all(name.endswith(".py") or name.startswith(page) for name in tuner)
     assert sorted(tree(bake())) == sorted(EXPECTED | tuner)
 
 
@@ -427,6 +431,30 @@ def test_no_direct_dependency_may_be_the_code_directory(project: Path) -> None:
     assert {"torch", "wandb"} <= set(named)
     found = [modules.get(name, name.replace("-", "_")) for name in named]
     assert [name for name in found if not pre_gen.directory_problem(name)] == []
+
+
+def test_every_dependency_is_pinned_as_it_is_installed_here(project: Path) -> None:
+    """Also those of dependencies; what only other systems install is beyond this machine."""
+
+    def pins(name: str) -> dict[str, str]:
+        lines = (project / name).read_text().splitlines()
+        pairs = [line.split("==") for line in lines if line and line[0].isalpha()]
+        return {canonicalize_name(name): version for name, version in pairs}
+
+    constraints = pins("constraints.txt")
+    direct = {**pins("requirements.txt"), **pins("requirements-dev.txt")}
+    assert direct.items() <= constraints.items()
+    names, todo = set(), list(direct)
+    while todo:
+        name = canonicalize_name(todo.pop())
+        if name in names:
+            continue
+        names.add(name)
+        installed = metadata.distribution(name)
+        assert constraints[name] == installed.version.partition("+")[0], name
+        needs = map(Requirement, installed.requires or [])
+        todo += [need.name for need in needs if not need.marker or need.marker.evaluate()]
+    assert len(names) > 2 * len(direct)
 
 
 @pytest.mark.parametrize("name", ["pre_gen_project", "post_gen_project"])

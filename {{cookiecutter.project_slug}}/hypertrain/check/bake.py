@@ -163,7 +163,7 @@ def upload(client: str, storage: str, code: str, image: str) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda words: _must(client, words), copies))
     for path in left_out:
-        print(f"not copied, it leads into itself or nowhere: {ascii(path)}")
+        print(f"not copied, it leads into itself or nowhere: {path!a}")
     print(f"copied to {target}")
 
 
