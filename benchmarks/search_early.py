@@ -1,0 +1,135 @@
+"""How many epochs early termination spares a search, on learning curves of real trainings.
+
+`python search_early.py table` makes `search_curves.csv` anew: scikit-learn's network on its digits,
+180 points of 27 epochs. Without a word it searches them and prints one line of JSON for each case.
+"""
+
+import csv
+import itertools
+import json
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Any
+
+CURVES = Path(__file__).with_name("search_curves.csv")
+EPOCHS, TRIALS, SEEDS = 27, 30, 10
+CHOICES: dict[str, list[Any]] = {
+    "lr": [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001],
+    "solver": ["sgd", "adam"],
+    "batch_size": [16, 32, 64, 128, 256],
+    "units": [16, 64],
+}
+EARLY: dict[str, dict[str, Any] | None] = {
+    "full": None,
+    "max_iter: 27, s: 3": {"type": "hyperband", "max_iter": 27, "s": 3},
+    "min_iter: 3": {"type": "hyperband", "min_iter": 3},
+}
+Point = tuple[Any, ...]
+
+
+@cache
+def curves() -> dict[Point, list[float]]:
+    """Validation loss after each epoch."""
+    with CURVES.open(newline="") as file:
+        lines = [list(map(float, line)) for line in csv.reader(file)]
+    return dict(zip(itertools.product(*CHOICES.values()), lines, strict=True))
+
+
+def searched(early: Mapping[str, Any] | None, seed: int) -> list[tuple[int, float]]:
+    """Epochs spent and best loss so far, after each trial, one trial after the other.
+
+    A search that stops trials early goes on for the epochs of TRIALS whole ones.
+    """
+    import yaml
+    from hypertrain.search.hyperband import Hyperband
+    from hypertrain.search.search import new_search, params_at
+    from hypertrain.sweepfile.sweep import load
+
+    config = {
+        "program": "train.py",
+        "method": "bayes",
+        "metric": {"name": "loss", "goal": "minimize"},
+        "parameters": {name: {"values": values} for name, values in CHOICES.items()},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "sweep.yaml"
+        (file.parent / "train.py").touch()
+        keys = {"early_terminate": dict(early)} if early else {}
+        file.write_text(yaml.safe_dump(config | keys))
+        sweep = replace(load(file, file.parent), id=f"seed-{seed}")
+    search, hyperband = new_search(sweep), Hyperband(sweep.bands) if sweep.bands else None
+    spent, best, found = 0, float("inf"), []
+    for number in itertools.count(1):
+        point = search.ask(number)
+        if point is None or spent >= TRIALS * EPOCHS:
+            return found
+        params = params_at(sweep.space, point)
+        logged: list[float] = []
+        for loss in curves()[tuple(params[name] for name in CHOICES)]:
+            logged.append(loss)
+            if hyperband:
+                hyperband.add(number, loss)
+                if hyperband.stops(number):
+                    break
+        if hyperband:
+            hyperband.end(number)
+        search.tell(number, min(logged))
+        spent, best = spent + len(logged), min(best, *logged)
+        found.append((spent, best))
+    raise AssertionError
+
+
+def compare() -> None:
+    for seed in range(SEEDS):
+        runs = {name: searched(early, seed) for name, early in EARLY.items()}
+        target = runs["full"][-1][1]
+        for name, run in runs.items():
+            needed = next((spent for spent, best in run if best <= target), None)
+            last = {"trials": len(run), "best": run[-1][1]}
+            print(json.dumps({"early": name, "seed": seed, "epochs": needed, **last}), flush=True)
+
+
+# The table of real trainings
+
+
+def curve(point: Point) -> list[float]:
+    from sklearn.datasets import load_digits
+    from sklearn.metrics import log_loss
+    from sklearn.model_selection import train_test_split
+    from sklearn.neural_network import MLPClassifier
+
+    params = dict(zip(CHOICES, point, strict=True))
+    x, y = load_digits(return_X_y=True)
+    x, held_x, y, held_y = train_test_split(x / 16, y, test_size=0.3, random_state=0)
+    network = MLPClassifier(
+        (params["units"],),
+        solver=params["solver"],
+        learning_rate_init=params["lr"],
+        batch_size=params["batch_size"],
+        random_state=0,
+    )
+    losses = []
+    for _ in range(EPOCHS):
+        network.partial_fit(x, y, classes=range(10))
+        shares = network.predict_proba(held_x)
+        losses.append(float(log_loss(held_y, shares)))
+    return losses
+
+
+def make_table() -> None:
+    points = list(itertools.product(*CHOICES.values()))
+    with Pool(2) as pool, CURVES.open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        for losses in pool.imap(curve, points):
+            rows.writerow(f"{loss:.5g}" for loss in losses)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    make_table() if sys.argv[1:] == ["table"] else compare()
