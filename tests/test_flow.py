@@ -19,6 +19,8 @@ from wandb_api import Server, serve
 
 pytestmark = pytest.mark.doors
 MakeUser = Callable[[str], User]
+# Of the tests that bake many times, one client's are for the long run.
+ONE_QUICKLY = ["neuro-flow", pytest.param("apolo-flow", marks=pytest.mark.slow)]
 
 # What stands in for `python -m hypertrain` where the flow alone is looked at.
 COMMANDS = """
@@ -218,7 +220,9 @@ REFUSED = [
 ]
 
 
-def test_wrong_params_are_refused_before_anything_is_made(user: User) -> None:
+@pytest.mark.parametrize("client", ONE_QUICKLY)
+def test_wrong_params_are_refused_before_anything_is_made(make_user: MakeUser, client: str) -> None:
+    user = make_user(client)
     user.add_secret()
     for name, value in REFUSED:
         shown = user.bake("--param", name, value, rc=0)  # no flow can change this status
@@ -250,7 +254,9 @@ def test_a_restart_joins_the_same_sweep_with_the_same_code(user: User) -> None:
     assert len({code_of(job) for job in workers(user)}) == 1
 
 
-def test_a_sweep_keeps_its_code_and_can_be_joined(user: User) -> None:
+@pytest.mark.parametrize("client", ONE_QUICKLY)
+def test_a_sweep_keeps_its_code_and_can_be_joined(make_user: MakeUser, client: str) -> None:
+    user = make_user(client)
     commands(user, REAL_START, "print(open('version').read())")
     version = user.project / "version"
     with serve() as server:
