@@ -217,6 +217,138 @@ def test_program_of_a_project_that_lies_in_project(tmp_path: Path) -> None:
     assert sweep.program == Path("train.py")
 
 
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a package, a script that can be executed and one that cannot."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    root = tmp_path / "project"
+    for name in ("train.py", "pkg/train.py", "pkg/__main__.py", "tools/run.sh", "run.sh"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "run.sh").chmod(0o755)
+    (tmp_path / "outside.py").touch()
+    return root
+
+
+MODULE = "['${env}', python, -m, '${program}', '${args}']"
+DIRECT = "['${env}', '${program}', '${args}']"
+RUNS = [
+    ("train.py", None, "train.py"),
+    ("./train.py", "[accelerate, launch, '${program}', '${args}']", "train.py"),
+    ("pkg", None, "pkg/__main__.py"),
+    ("pkg\\train.py", None, "pkg/train.py"),
+    ("pkg.train", MODULE, "pkg/train.py"),
+    ("pkg", MODULE, "pkg/__main__.py"),
+    ("pkg.train", "[torchrun, --module, '${program}', '${args}']", "pkg/train.py"),
+    ("json.tool", MODULE, "json.tool"),
+    ("any.thing", "['${env}', PYTHONPATH=src, python, -m, '${program}', '${args}']", "any.thing"),
+    ("any.thing", "[conda, run, python, -m, '${program}', '${args}']", "any.thing"),
+    ("./run.sh", DIRECT, "run.sh"),
+    ("env", DIRECT, "env"),
+    ("train", "[poetry, run, '${program}', '${args}']", "train"),
+    (None, "[python, -u, -W, ignore, train.py, '${args}']", "train.py"),
+    (None, "['${interpreter}', -m, pkg.train, '${args}']", "pkg/train.py"),
+    (None, "[python, -c, pass, '${args}']", "python -c pass"),
+    (None, "[./run.sh, '${args}']", "run.sh"),
+    ("../outside.py", None, "{root}/outside.py"),
+]
+
+
+@pytest.mark.parametrize(("named", "command", "program"), RUNS)
+def test_programs_of_all_kinds(
+    named: str | None, command: str | None, program: str, project: Path
+) -> None:
+    text = whole(**({"program": f"'{named}'"} if named else {"program": "~"}))
+    sweep = load_text(project, text + (f"command: {command}\n" if command else ""))
+    assert sweep.program == Path(program.format(root=project.parent))
+    assert sweep.named == (named.replace("\\", "/") if named else None)
+
+
+NOT_RUN = [
+    (
+        "pkg.train",
+        None,
+        f"program: there is no file pkg.train; to run a module write `command: {MODULE}`",
+    ),
+    (
+        "-m pkg.train",
+        None,
+        "program: there is no file -m pkg.train; write `program: pkg.train` and `command: [",
+    ),
+    ("pkg.trian", MODULE, "program: there is no module pkg.trian; write `program: pkg.train`"),
+    ("nothing.like.it", MODULE, "program: there is no module nothing.like.it; name one below "),
+    (
+        "tools/run.sh",
+        DIRECT,
+        "program: tools/run.sh cannot be executed; run `chmod +x tools/run.sh`",
+    ),
+    ("run.sh", DIRECT, "program: there is no command run.sh on PATH; write `program: ./run.sh`"),
+    ("surely-not-here", DIRECT, "program: there is no command surely-not-here on PATH; install it"),
+    (
+        "nowhere/at/all.py",
+        None,
+        "program: there is no file nowhere/at/all.py; use a path relative to",
+    ),
+    (None, "[python, trian.py, '${args}']", "command: there is no file trian.py; write train.py"),
+    (
+        None,
+        "[python train.py, '${args}']",
+        "command: python train.py is one word; write each for its",
+    ),
+]
+
+
+@pytest.mark.parametrize(("named", "command", "line"), NOT_RUN)
+def test_programs_that_cannot_run(
+    named: str | None, command: str | None, line: str, project: Path
+) -> None:
+    text = whole(**({"program": f"'{named}'"} if named else {"program": "~"}))
+    assert refusals(project, text + (f"command: {command}\n" if command else ""))[0].startswith(
+        line
+    )
+
+
+def test_what_is_followed_runs(project: Path) -> None:
+    """The remedies of the programs above."""
+    (project / "tools/run.sh").chmod(0o755)
+    for named, command in [
+        ("pkg.train", MODULE),
+        ("tools/run.sh", DIRECT),
+        ("./run.sh", DIRECT),
+        ("train.py", "[python, train.py, '${args}']"),
+    ]:
+        assert load_text(project, whole(program=named, command=command)).named == named
+
+
+DOUBTS = [
+    (
+        "[surely-not-here, '${program}', '${args}']",
+        "there is no command surely-not-here on this mach",
+    ),
+    (
+        "[~/bin/python-x, '${program}', '${args}']",
+        "~ is not expanded here; write ${envvar:HOME}/bin/",
+    ),
+    ("[python, '${program}', $HOME, '${args}']", "what W&B expands is ${envvar:HOME}"),
+    ("[python, '${program}', 'x=${args}', '${args}']", "a macro is a word of its own"),
+    ("[python, '${program}']", "the program is told its parameters by wandb.config alone"),
+    ("[python, ../outside.py, '${args}']", ""),
+    ("[sh, -c, 'python $0 $HOME', '${program}', '${args}']", ""),
+]
+
+
+@pytest.mark.parametrize(("command", "text"), DOUBTS)
+def test_commands_that_are_taken_with_a_warning(command: str, text: str, project: Path) -> None:
+    warnings = load_text(project, whole(command=command)).warnings
+    assert len(warnings) == bool(text)
+    assert all(text in line and "sweep.yaml: line 4: command: " in line for line in warnings)
+
+
+def test_a_program_outside_is_told_from_one_inside(project: Path) -> None:
+    (warning,) = load_text(project, whole(program="../outside.py")).warnings
+    assert "program: ../outside.py lies outside the project" in warning
+
+
 CHANGES = [
     ("program", "other.py"),
     ("method", "bayes"),
