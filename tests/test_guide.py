@@ -130,7 +130,8 @@ def test_the_files_shown_are_the_projects(project: Path) -> None:
     name = "config/wandb-sweep.yaml"
     ours = re.sub(r"^#.*\n", "", (project / name).read_text(), flags=re.M)
     assert ours == FILES[name]
-    assert set(FILES) == {name, "modules/svm.py", "config/svm.yaml", ".neuro/hypertrain.yml"}
+    files = {"modules/svm.py", "config/svm.yaml", "config/hyperband.yaml", ".neuro/hypertrain.yml"}
+    assert set(FILES) == {name, *files}
 
 
 def test_both_languages_show_the_same_code() -> None:

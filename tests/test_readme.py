@@ -130,13 +130,14 @@ def test_the_guide_on_one_machine(
     shutil.copytree(bake(project_name=NAME), project)
     for block in blocks(GUIDES["en"].read_text()):
         name, _, content = block.text.removeprefix("# ").partition("\n")
-        if block.language == "python" or name == "config/svm.yaml":
+        if block.language == "python" or name in ("config/svm.yaml", "config/hyperband.yaml"):
             assert not (project / name).exists()
             (project / name).write_text(content)
     environ = environ | {"PATH": f"{tried[1]}/.venv/bin{os.pathsep}{environ['PATH']}"}
     shown = sh("".join(commands(GUIDES["en"].read_text())), project, environ, 600)
     assert len(re.findall(r"^\[\d+/12\]", shown, re.M)) == 12
-    assert len(re.findall(r"^\[\d+/8\]", shown, re.M)) == 8
+    # Of each of the two random searches, of which hyperband may have stopped some trials early.
+    assert len(re.findall(r"^\[\d+/8\]", shown, re.M)) == 8 + 8
 
 
 def test_tests_are_run_by_readmes_command() -> None:
