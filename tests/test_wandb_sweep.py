@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,7 @@ class Program:
 
 
 Start = Callable[..., Program]
+PACKAGE = ROOT / "{{cookiecutter.project_slug}}" / "hypertrain"
 
 GUIDE: dict[str, list[Any]] = {
     "lr": [0.1, 0.01, 0.001],
@@ -81,6 +83,7 @@ def root(tmp_path: Path) -> Path:
     """The root of a project whose program takes no time."""
     (tmp_path / "train.py").write_text(PROGRAM)
     (tmp_path / "config").mkdir()
+    shutil.copytree(PACKAGE, tmp_path / "hypertrain", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
@@ -92,14 +95,10 @@ def hypertrain(root: Path, server: Server) -> Iterator[Start]:
     def start(
         *words: str, cwd: Path = root, env: dict[str, str] | None = None, before: str = ""
     ) -> Program:
-        script = (
-            "import sys, hypertrain.online.worker as worker, hypertrain.__main__ as command\n"
-            f"{before}\nsys.exit(command.main())"
-        )
+        script = f"import sys, hypertrain.__main__ as command\n{before}\nsys.exit(command.main())"
         python = [sys.executable, *(["-c", script] if before else ["-m", "hypertrain"])]
-        package = str(ROOT / "{{cookiecutter.project_slug}}")
         known = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "CUDA"))}
-        home = {"HOME": str(root), "PYTHONPATH": package, "COLUMNS": "160"}
+        home = {"HOME": str(root), "COLUMNS": "160"}
         output = root / f"output-{len(started)}.log"
         process = subprocess.Popen(
             [*python, *words],
@@ -184,8 +183,7 @@ def test_start_sweep_prints_where_to_look_and_what_workers_need(
 
 KEYS = "`neuro secret add wandb-token"
 FAILURES: dict[str, tuple[dict[str, str], list[Fault], str]] = {
-    "line break": ({"WANDB_API_KEY": "4" * 40 + "\n"}, [], f"line break; .*printf .*{KEYS}"),
-    "blanks": ({"WANDB_API_KEY": " " + "4" * 40}, [], f"a blank or .*{KEYS}"),
+    "blanks": ({"WANDB_API_KEY": " " + "4" * 40 + "\n"}, [], f"refuses the key .*{KEYS}"),
     "no key": ({"WANDB_API_KEY": ""}, [], f"there is no W&B key; .*{KEYS}"),
     "short key": ({"WANDB_API_KEY": "4" * 20}, [], f"must have 40. characters.*{KEYS}"),
     "wrong key": ({"WANDB_API_KEY": "4" * 40}, [], f"refuses the key .*{KEYS}"),
@@ -333,14 +331,59 @@ def test_worker_runs_an_agent_on_each_gpu(hypertrain: Start, root: Path, server:
     assert sorted(run.params["gpu"] for run in server.runs.values()) == ["GPU-a", "GPU-b"]
 
 
-def test_fresh_agents_take_over(hypertrain: Start, root: Path, server: Server) -> None:
-    """An agent lasts for a limited number of trials, here for one."""
-    write_sweep(root, {"x": [1, 2]})
+def test_workers_of_one_job_are_as_many_agents(
+    hypertrain: Start, root: Path, server: Server
+) -> None:
+    write_sweep(root, {"x": [1, 2, 3, 4], "wait": [0.5]})
     path = started_sweep(hypertrain)
-    code, output = result(hypertrain("worker", path, before="worker.TRIALS_PER_AGENT = 1"))
+    code, output = result(hypertrain("worker", path, "--workers", "2", "--count", "3"))
     assert code == 0, output
-    assert [run.state for run in server.runs.values()] == ["finished"] * 2
-    assert len(server.agents) == 3
+    assert [run.state for run in server.runs.values()] == ["finished"] * 3
+    assert {run.attributes["agent"] for run in server.runs.values()} == set(server.agents)
+    assert len(server.agents) == 2
+
+
+def test_log_of_a_job_tells_each_trial_and_what_it_printed(
+    hypertrain: Start, root: Path, server: Server
+) -> None:
+    """People read it with `neuro logs`."""
+    write_sweep(root, {"x": [1, -2]})
+    bar = "print('\\r 10%\\r100%')\nprint('the end')\n"
+    (root / "train.py").write_text(PROGRAM.replace("sys.exit", f"{bar}sys.exit"))
+    path = started_sweep(hypertrain)
+    code, output = result(hypertrain("worker", path))
+    assert code == 0, output
+    lines = [line for line in output.splitlines() if "wandb" not in line]
+    url = f"{server.url}/{path.rpartition('/')[0]}/sweeps/{path.rpartition('/')[2]}"
+    assert lines[0] == url
+    first, second = server.runs.values()
+    for number, run, ended in ((1, first, r"score 12"), (2, second, r"failed: exit status 1: .*")):
+        start = lines.index(f"[trial {number}] W&B run {run.name}")
+        marked = [line for line in lines[start:] if line.startswith(f"[trial {number}] ")]
+        printed = [
+            "logged 0",
+            "logged 1",
+            "logged 2",
+            *(["100%", "the end"] if number == 1 else []),
+        ]
+        assert marked[1:] == [f"[trial {number}] {line}" for line in printed]
+        x = run.params["x"]
+        [line] = [line for line in lines if re.match(rf"\[{number}/\?\] ", line)]
+        assert re.fullmatch(rf"\[{number}/\?\] trial {number}  x={x}  {ended}  [\d.]+s", line)
+    assert lines[-1] == f"2 trials, 1 failed: {url}"
+
+
+def test_worker_with_a_wandb_of_another_make_runs_the_official_agent(
+    hypertrain: Start, root: Path, server: Server
+) -> None:
+    write_sweep(root, {"x": [1]})
+    path = started_sweep(hypertrain)
+    without = "import wandb.apis.public.sweeps as sweeps; del sweeps._agent_heartbeat"
+    code, output = result(hypertrain("worker", path, before=without))
+    assert code == 0, output
+    assert "lacks wandb.apis.public.sweeps._agent_heartbeat: the official `wandb agent`" in output
+    assert "Agent received command: exit" in output
+    assert [run.state for run in server.runs.values()] == ["finished"]
 
 
 def test_worker_survives_failures_of_the_server(
@@ -390,6 +433,86 @@ def test_interrupted_trial_keeps_its_history_and_is_taken_up_again(
         first = 10 * int(run.params["x"])
         assert (run.state, run.started) == ("finished", 2)
         assert scores(run) == [first, first, first + 1, first + 2]
+
+
+def test_killed_worker_leaves_nothing_that_another_cannot_take(
+    hypertrain: Start, root: Path, server: Server
+) -> None:
+    """SIGKILL, as when the machine's memory is used up."""
+    write_sweep(root, {"x": [7, 8], "wait": [60]})
+    path = started_sweep(hypertrain)
+    worker = hypertrain("worker", path)
+    wait_until(lambda: "logged 0" in worker.output, worker)
+    worker.process.kill()
+    worker.process.wait()
+    [run] = server.runs.values()
+    until = time.monotonic() + 60
+    while run.state != "preempted" or processes_in(root):
+        assert time.monotonic() < until, run
+        time.sleep(0.1)
+    assert scores(run) == [70]
+
+    (root / "train.py").write_text(PROGRAM.replace("time.sleep(args.wait)", "pass"))
+    code, output = result(hypertrain("worker", path))
+    assert code == 0, output
+    found = [(run.params["x"], run.state, run.started) for run in server.runs.values()]
+    assert found == [(7, "finished", 2), (8, "finished", 1)]
+
+
+def test_deleted_sweep_ends_the_worker_when_its_trial_has_ended(
+    hypertrain: Start, root: Path, server: Server
+) -> None:
+    write_sweep(root, {"x": [7, 8], "wait": [4]})
+    path = started_sweep(hypertrain)
+    worker = hypertrain("worker", path)
+    wait_until(lambda: "logged 0" in worker.output, worker)
+    server.sweeps.clear()
+    code, output = result(worker)
+    assert code == 2, output
+    assert f"hypertrain: {path}: W&B holds this sweep no longer; what ran has ended" in output
+    assert [(run.state, len(scores(run))) for run in server.runs.values()] == [("finished", 3)]
+
+
+def test_paused_sweep_is_waited_for(hypertrain: Start, root: Path, server: Server) -> None:
+    write_sweep(root, {"x": [1]})
+    path = started_sweep(hypertrain)
+    [sweep] = server.sweeps.values()
+    sweep.state = "PAUSED"
+    worker = hypertrain("worker", path)
+    wait_until(lambda: server.requests.count("Heartbeat") > 1, worker)
+    assert not server.runs
+    sweep.state = "RUNNING"
+    code, output = result(worker)
+    assert code == 0, output
+    assert [run.state for run in server.runs.values()] == ["finished"]
+
+
+def test_refused_key_ends_the_worker_in_one_line_that_masks_it(
+    hypertrain: Start, root: Path, server: Server
+) -> None:
+    write_sweep(root, {"x": [1]})
+    path = started_sweep(hypertrain)
+    server.faults = [Fault(401, "Heartbeat", says=f"who is {server.key}?")]
+    code, output = result(hypertrain("worker", path))
+    assert code == 2, output
+    [line] = [line for line in output.splitlines() if line.startswith("hypertrain: ")]
+    assert "refuses the key (who is ***?)" in line
+    assert server.key not in output
+    assert "Traceback" not in output
+
+
+def test_runs_go_where_the_sweep_is(hypertrain: Start, root: Path, server: Server) -> None:
+    """Neither the key's own entity draws them elsewhere, nor the worker's own wandb-core."""
+    write_sweep(root, {"x": [1]})
+    path = started_sweep(hypertrain)
+    server.default_entity = "somebody"
+    env = {"WANDB_ENTITY": "", "WANDB_PROJECT": ""}
+    (root / "train.py").write_text(
+        PROGRAM.replace("parser =", "assert 'WANDB_SERVICE' not in os.environ\nparser =")
+    )
+    code, output = result(hypertrain("worker", path, env=env))
+    assert code == 0, output
+    assert [(run.entity, run.state) for run in server.runs.values()] == [("a-team", "finished")]
 
 
 def test_stopped_trial_is_neither_failed_nor_taken_up_again(

@@ -17,9 +17,14 @@ Where each behaviour is known from (the published source of wandb 0.31.0):
 - 401 for a key that nobody has, 400 with `errors` for a refused sweep: the client's handling in
   `wandb/sdk/lib/service/service_connection.py` and W&B's own system tests.
 - A run that was marked as preempting and then ends with a non-zero status is preempted and goes
-  back to the sweep; ended with 0 it is finished; without heartbeat for five minutes it is crashed:
-  W&B's documentation, "Resume preemptible sweeps runs" and `Run.state`.
-- Order of a grid (product over the sorted names, last name fastest): the `sweeps` package, 0.3.0.
+  back to the sweep; ended with 0 it is finished; without heartbeat for five minutes it is crashed,
+  or preempted if it was marked: W&B's documentation, "Resume preemptible sweeps runs" and
+  `Run.state`.
+- A run whose first upsert names a sweep belongs to it: `core/api/graphql`, `sweep` of UpsertBucket.
+- Order of a grid (product over the sorted names, last name fastest), and that a point which some
+  run of the sweep has is not given again: the `sweeps` package, 0.3.0.
+- A heartbeat of an agent whose sweep is gone is answered with 404: `_agent_heartbeat` in
+  `wandb/apis/public/sweeps.py`.
 - Not known from a source: that an idle agent of an exhausted grid is told to exit at once.
 """
 
@@ -62,12 +67,13 @@ class Fault:
 
     kind: an HTTP status, "drop" (the connection is closed) or "silent" (no answer ever comes).
     on: part of an operation's name or of a path; "" is everything.
-    times: how often, None for always.
+    times: how often, None for always. says: the message that comes with a status.
     """
 
     kind: int | str
     on: str = ""
     times: int | None = None
+    says: str = "injected fault"
 
 
 @dataclass
@@ -91,6 +97,7 @@ class Run:
     created: float = field(default_factory=time.time)
     heartbeat: float = field(default_factory=time.time)
     lost: bool = False
+    requeued: bool = False
 
     @property
     def state(self) -> str:
@@ -110,6 +117,16 @@ class Run:
     def params(self) -> dict[str, Any]:
         """The configuration without W&B's own entries."""
         return {k: v["value"] for k, v in self.config.items() if not k.startswith("_")}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a client, as it came: an operation of GraphQL or a run's `file_stream`."""
+
+    when: float
+    name: str
+    sent: dict[str, Any]
+    answer: Any
 
 
 @dataclass
@@ -133,7 +150,7 @@ class Server:
     """State of the stand-in, for tests to look at and to disturb."""
 
     def __init__(self) -> None:
-        self.entity = "a-team"
+        self.entity = self.default_entity = "a-team"
         self.key = secrets.token_hex(20)
         self.url = ""
         self.sweeps: dict[str, Sweep] = {}
@@ -141,6 +158,7 @@ class Server:
         self.agents: dict[str, str] = {}
         self.faults: list[Fault] = []
         self.requests: list[str] = []
+        self.calls: list[Call] = []
         self.refused: list[str] = []
         self.closing = threading.Event()
         self._lock = threading.RLock()
@@ -165,7 +183,9 @@ class Server:
             self.refused.append(f"GraphQL {operation}: {query}")
             raise RefusalError(400, f"Unknown operation {operation}")
         with self._lock:
-            return answer(self, variables)
+            data = answer(self, variables)
+            self.calls.append(Call(time.time(), operation, variables, data))
+            return data
 
     def file_stream(self, entity: str, project: str, name: str, sent: dict[str, Any]) -> Any:
         with self._lock:
@@ -176,9 +196,9 @@ class Server:
             run.preempting = run.preempting or sent.get("preempting", False)
             if sent.get("complete"):
                 run.ended = sent["exitcode"]
-                if run.state == "preempted" and run.sweep:
-                    self.sweeps[run.sweep].queue.append(run.name)
-            return {"stopped": run.stopped, "limits": {}}
+            answer = {"stopped": run.stopped, "limits": {}}
+            self.calls.append(Call(time.time(), "file_stream", {"run": name, **sent}, answer))
+            return answer
 
     def run(self, entity: str, project: str, name: str) -> Run:
         run = self.runs.get(name)
@@ -188,7 +208,10 @@ class Server:
 
     def sweep(self, entity: str | None, project: str | None, name: str) -> Sweep:
         sweep = self.sweeps.get(name)
-        if sweep is None or (sweep.entity, sweep.project) != (entity or self.entity, project):
+        if sweep is None or (sweep.entity, sweep.project) != (
+            entity or self.default_entity,
+            project,
+        ):
             raise RefusalError(404, f"sweep {entity}/{project}/{name} not found")
         return sweep
 
@@ -256,7 +279,7 @@ def viewer(server: Server, _: dict[str, Any]) -> Any:
     return {
         "viewer": {
             "id": "VXNlcjox",
-            "entity": server.entity,
+            "entity": server.default_entity,
             "username": "someone",
             "email": "someone@localhost",
             "flags": "{}",
@@ -283,11 +306,15 @@ def upsert_sweep(server: Server, variables: dict[str, Any]) -> Any:
         config = yaml.safe_load(variables["config"])
         drawn, size = points(config)
         name = secrets.token_hex(4)
-        entity = variables.get("entityName") or server.entity
+        entity = variables.get("entityName") or server.default_entity
         if entity != server.entity:
             raise RefusalError(404, f"entity {entity} not found")
         project = variables.get("projectName") or "uncategorized"
         sweep = server.sweeps[name] = Sweep(name, entity, project, config, drawn, size)
+        if filters := variables.get("priorRunsFilters"):
+            for run in server.runs.values():
+                if run.name in [one["name"] for one in json.loads(filters)["$or"]]:
+                    run.sweep = name
     return {
         "upsertSweep": {
             "sweep": {"name": sweep.name, "project": project_node(sweep.entity, sweep.project)},
@@ -301,6 +328,11 @@ def sweep_with_runs(server: Server, variables: dict[str, Any]) -> Any:
     runs = [run for run in server.runs.values() if run.sweep == sweep.name]
     found = {**sweep_node(server, sweep), "runs": {"edges": [{"node": run_node(r)} for r in runs]}}
     return {"project": {"sweep": found}}
+
+
+def sweep_state(server: Server, variables: dict[str, Any]) -> Any:
+    sweep = server.sweep(variables["entity"], variables["project"], variables["sweep"])
+    return {"project": {"sweep": {"state": sweep.state}}}
 
 
 def get_sweep(server: Server, variables: dict[str, Any]) -> Any:
@@ -320,7 +352,7 @@ def create_agent(server: Server, variables: dict[str, Any]) -> Any:
 
 def heartbeat(server: Server, variables: dict[str, Any]) -> Any:
     agent = variables["id"]
-    if agent not in server.agents:
+    if server.agents.get(agent) not in server.sweeps:
         raise RefusalError(404, "agent not found")
     running = json.loads(variables["runState"])
     commands = commands_for(server, server.sweeps[server.agents[agent]], agent, running)
@@ -333,6 +365,9 @@ def commands_for(
     for run in server.runs.values():
         if run.attributes.get("agent") == agent and run.name not in running:
             run.lost = True
+        if run.sweep == sweep.name and run.state == "preempted" and not run.requeued:
+            run.requeued = True
+            sweep.queue.append(run.name)
     if running:
         stopped = [name for name in running if server.runs[name].stopped]
         return [{"type": "stop", "run_id": name} for name in stopped]
@@ -341,8 +376,10 @@ def commands_for(
             run = server.runs[sweep.queue.pop(0)]
             run.attributes["agent"] = agent
             run.preempting, run.ended, run.lost, run.waiting = False, None, False, True
+            run.requeued = False
             return [run_command("resume", sweep, run)]
-        point = next(sweep.points, None)
+        taken = [run.params for run in server.runs.values() if run.sweep == sweep.name]
+        point = next((point for point in sweep.points if not runs_at(point, taken)), None)
         if point is not None:
             run = Run(secrets.token_hex(4), sweep.entity, sweep.project, sweep.name)
             run.config = {name: {"value": value} for name, value in point.items()}
@@ -351,6 +388,11 @@ def commands_for(
             return [run_command("run", sweep, run)]
         sweep.state = "FINISHED"
     return [{"type": "exit"}] if sweep.state in ("FINISHED", "CANCELED") else []
+
+
+def runs_at(point: dict[str, Any], taken: list[dict[str, Any]]) -> bool:
+    """Whether some run has all the values of the point; runs log more than their parameters."""
+    return any(all(params.get(k) == v for k, v in point.items()) for params in taken)
 
 
 def run_command(kind: str, sweep: Sweep, run: Run) -> dict[str, Any]:
@@ -365,12 +407,14 @@ def run_command(kind: str, sweep: Sweep, run: Run) -> dict[str, Any]:
 
 def upsert_bucket(server: Server, variables: dict[str, Any]) -> Any:
     name = variables.get("name") or secrets.token_hex(4)
-    entity, project = variables.get("entity") or server.entity, variables.get("project")
+    entity = variables.get("entity") or server.default_entity
+    project = variables.get("project") or "uncategorized"
     known = name in server.runs
-    run = server.runs.setdefault(name, Run(name, entity, project or "uncategorized"))
-    server.run(run.entity, run.project, name)
-    run.started += run.waiting
-    run.waiting = False
+    run = server.runs.setdefault(name, Run(name, entity, project, variables.get("sweep")))
+    server.run(entity, project, name)
+    if variables.get("state") != "pending":
+        run.started += run.waiting
+        run.waiting = False
     run.heartbeat = time.time()
     run.config |= json.loads(variables.get("config") or "{}")
     run.attributes |= {k: v for k, v in variables.items() if v is not None and k != "config"}
@@ -380,7 +424,7 @@ def upsert_bucket(server: Server, variables: dict[str, Any]) -> Any:
 
 def run_resume_status(server: Server, variables: dict[str, Any]) -> Any:
     run = server.runs.get(variables["name"])
-    project = project_node(variables["entity"] or server.entity, variables["project"])
+    project = project_node(variables["entity"] or server.default_entity, variables["project"])
     if run is None:
         return {"model": {**project, "bucket": None}}
     tails = {"historyTail": json.dumps(list(map(json.dumps, run.history[-1:]))), "eventsTail": "[]"}
@@ -429,13 +473,16 @@ def list_runs(server: Server, variables: dict[str, Any]) -> Any:
 
 
 def matcher(filters: dict[str, Any]) -> Callable[[Run], bool]:
-    """The filters of runs that are used: `$and` of equalities and `$in`."""
+    """The filters of runs that are used: `$and`, equalities, `$in`, values of a configuration."""
 
     def matches(run: Run) -> bool:
         known = {"sweep": run.sweep, "name": run.name, "state": run.state}
         for key, want in filters.items():
             if key == "$and":
                 if not all(matcher(part)(run) for part in want):
+                    return False
+            elif key.startswith("config."):
+                if value_at(run.config, key.split(".")[1:]) != want:
                     return False
             elif key not in known:
                 raise RefusalError(400, f"filter {key} is not served here")
@@ -444,6 +491,12 @@ def matcher(filters: dict[str, Any]) -> Callable[[Run], bool]:
         return True
 
     return matches
+
+
+def value_at(tree: Any, path: list[str]) -> Any:
+    for name in path:
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
 
 
 def in_order(runs: list[Run], order: str) -> list[Run]:
@@ -471,6 +524,7 @@ OPERATIONS: dict[str, Callable[[Server, dict[str, Any]], Any]] = {
     "UpsertSweep": upsert_sweep,
     "SweepWithRuns": sweep_with_runs,
     "GetSweep": get_sweep,
+    "GetSweepState": sweep_state,
     "CreateAgent": create_agent,
     "Heartbeat": heartbeat,
     "UpsertBucket": upsert_bucket,
@@ -605,7 +659,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             if fault:
-                raise RefusalError(int(fault.kind), "injected fault")
+                raise RefusalError(int(fault.kind), fault.says)
             self.send(200, respond(state))
         except RefusalError as no:
             self.send(no.status, {"errors": [{"message": no.message}]})

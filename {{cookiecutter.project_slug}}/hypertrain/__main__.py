@@ -6,11 +6,15 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from hypertrain import UserError
 from hypertrain.sweepfile.sweep import load
+
+if TYPE_CHECKING:
+    from hypertrain.tuner import Limits
 
 SWEEP_FILE = Path("config", "wandb-sweep.yaml")
 
@@ -44,9 +48,11 @@ def _run(arguments: argparse.Namespace) -> int:
             start_sweep(file, root, arguments.join, arguments.note)
             return 0
         case "worker":
-            from hypertrain.online.sweep import work
+            from hypertrain.machine import gpus
+            from hypertrain.online.worker import work
 
-            return work(arguments.sweep_path)
+            limits = _limits(arguments, len(gpus()) or 1)
+            return work(arguments.sweep_path, root, limits, arguments.count, _console())
         case "leaderboard":
             from hypertrain.online.sweep import leaderboard
 
@@ -55,15 +61,20 @@ def _run(arguments: argparse.Namespace) -> int:
         case _:
             from hypertrain.local import tune
             from hypertrain.machine import default_workers
-            from hypertrain.tuner import Limits
 
-            limits = Limits(
-                workers=arguments.workers or default_workers(),
-                seconds=arguments.time_limit,
-                trial_seconds=arguments.trial_time_limit,
-                cold=arguments.cold,
-            )
+            limits = _limits(arguments, default_workers())
             return tune(load(arguments.sweep, root), root, limits, arguments.count, _console())
+
+
+def _limits(arguments: argparse.Namespace, workers: int) -> "Limits":
+    from hypertrain.tuner import Limits
+
+    return Limits(
+        workers=arguments.workers or workers,
+        seconds=arguments.time_limit,
+        trial_seconds=arguments.trial_time_limit,
+        cold=arguments.cold,
+    )
 
 
 def _console() -> Console:
@@ -85,32 +96,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help=f"the sweep file [{SWEEP_FILE}]",
     )
-    parser.add_argument(
-        "--workers",
-        type=_positive,
-        metavar="N",
-        help="trials at once [one for each GPU, else for each core up to 8]",
-    )
-    parser.add_argument(
-        "--count", type=_positive, metavar="N", help="trials in all [what the sweep file says]"
-    )
-    parser.add_argument(
-        "--time-limit",
-        type=_seconds,
-        metavar="T",
-        help="stop after 90s, 30m or 2h; the rest can be run later",
-    )
-    parser.add_argument(
-        "--trial-time-limit",
-        type=_seconds,
-        metavar="T",
-        help="end a trial that runs longer than this; it counts as failed",
-    )
-    parser.add_argument(
-        "--cold", action="store_true", help="start every trial as a new process (slower)"
-    )
+    _add_limits(parser)
     tasks = parser.add_subparsers(
-        dest="task", title="instead of running the sweep", metavar="{check,leaderboard}"
+        dest="task", title="instead of running the sweep", metavar="{check,leaderboard,worker}"
     )
     check = tasks.add_parser("check", help="look at everything before the platform is paid for")
     check.add_argument(
@@ -122,13 +110,42 @@ def _parser() -> argparse.ArgumentParser:
         help="as of the bake that is meant, such as `--param preset gpu-small`",
     )
     results = tasks.add_parser("leaderboard", help="show the results of a sweep on W&B")
-    worker = tasks.add_parser("worker")
+    worker = tasks.add_parser("worker", help="run trials of a sweep on W&B until none is left")
+    _add_limits(worker, default=argparse.SUPPRESS)  # may stand before the task, too
     for task in (results, worker):
         task.add_argument("sweep_path", metavar="ENTITY/PROJECT/SWEEP")
     start = tasks.add_parser("start-sweep")
     start.add_argument("--join", default="", metavar="ENTITY/PROJECT/SWEEP")
     start.add_argument("--note", type=Path, metavar="FILE")
     return parser
+
+
+def _add_limits(parser: argparse.ArgumentParser, **options: Any) -> None:
+    """What a local sweep and a worker have in common. options: of every one of them."""
+
+    def add(name: str, **own: Any) -> None:
+        parser.add_argument(name, **own | options)
+
+    add(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="trials at once [one for each GPU, else for each core up to 8; of a worker, else one]",
+    )
+    add("--count", type=_positive, metavar="N", help="trials in all [what the sweep file says]")
+    add(
+        "--time-limit",
+        type=_seconds,
+        metavar="T",
+        help="stop after 90s, 30m or 2h; the rest can be run later",
+    )
+    add(
+        "--trial-time-limit",
+        type=_seconds,
+        metavar="T",
+        help="end a trial that runs longer than this; it counts as failed",
+    )
+    add("--cold", action="store_true", help="start every trial as a new process (slower)")
 
 
 def _positive(text: str) -> int:

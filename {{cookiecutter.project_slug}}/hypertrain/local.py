@@ -2,8 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -14,10 +15,14 @@ from hypertrain.search.hyperband import Hyperband
 from hypertrain.search.search import new_search, params_at
 from hypertrain.show import summary
 from hypertrain.show.screen import Screen
+from hypertrain.show.words import counted
 from hypertrain.sweepfile.sweep import Sweep
 from hypertrain.trial.command import command_line
 from hypertrain.trial.run import Run
 from hypertrain.tuner import Interrupted, Limits, Loop
+
+if TYPE_CHECKING:
+    from hypertrain.online.page import Page
 
 ALIKE = 3
 """So many trials that fail alike, with none completed, end the sweep."""
@@ -40,24 +45,33 @@ def tune(sweep: Sweep, root: Path, limits: Limits, count: int | None, console: C
     results = Path("results") / f"sweep-{sweep.id}"
     with Journal(root / results) as journal:
         source = LocalSource(sweep, journal, limits.workers, count, console)
-        summary.before(console, sweep, root, results, source.total, source.done)
+
+        def before() -> None:
+            summary.before(console, sweep, root, results, source.total, source.done)
+
         try:
-            interruption = run(sweep, root, limits, source)
+            interruption = run(sweep, root, limits, source, before)
         except OSError as error:
             raise UserError(f"{results}: {error.strerror}: {error.filename or ''}") from None
         summary.after(console, sweep, results, journal, interruption)
+        source.leave_page(over=interruption is None)
         if interruption == INTERRUPTED:
             return 130
         return 0 if any(record.done for record in journal.records.values()) else 1
 
 
-def run(sweep: Sweep, root: Path, limits: Limits, source: "LocalSource") -> str | None:
+def run(
+    sweep: Sweep, root: Path, limits: Limits, source: "LocalSource", before: Callable[[], None]
+) -> str | None:
     """Run what is left; return why it ended earlier than that, if it did."""
     if source.total is not None and source.done >= source.total:
+        before()
         return None
     try:
         loop = Loop(sweep, root, source.folder, limits, source, source.screen.say)
         wandb_mode()  # the trials' parent warms up meanwhile
+        source.join_page()
+        before()
         source.restore()
         with source.screen:
             loop.run()
@@ -84,6 +98,26 @@ class LocalSource:
         self.screen = Screen(console, sweep.metric, self.total)
         self._todo = self._trials()
         self._run_prefix = prefix(journal.folder)
+        self._page: Page | None = None
+        self.elsewhere = 0
+
+    def join_page(self) -> None:
+        """Let the trials belong to a sweep on W&B, if they go online; its link is shown."""
+        if os.environ["WANDB_MODE"] == "online":
+            from hypertrain.online.page import open_page
+
+            self._page = open_page(self._sweep, self.folder, self.screen.say)
+            if self._page:
+                self.screen.say(self._page.url)
+
+    def leave_page(self, over: bool) -> None:
+        """over: the search is done."""
+        if self._page:
+            if self.elsewhere:
+                self.screen.say(f"{counted(self.elsewhere, 'trial')} ran elsewhere; W&B shows all.")
+            if over:
+                self._page.end(self.screen.say)
+            self.screen.say(self._page.url)
 
     def restore(self) -> None:
         """Teach the search what earlier sessions found out."""
@@ -105,8 +139,18 @@ class LocalSource:
             point = self._search.ask(number)
             if point is None:
                 return
-            yield Record(number, point, params_at(self._sweep.space, point))
+            record = Record(number, point, params_at(self._sweep.space, point))
+            if self._is_free(record):
+                yield record
             number += 1
+
+    def _is_free(self, record: Record) -> bool:
+        """Whether no agent elsewhere has taken this point of a grid."""
+        if self._page is None or self._sweep.method != "grid":
+            return True
+        free = self._page.claim(self.run(record).id, record.params)
+        self.elsewhere += not free
+        return free
 
     def next(self) -> Record | None:
         return next(self._todo, None)
@@ -115,14 +159,15 @@ class LocalSource:
         return True  # `next` knows all
 
     def run(self, record: Record) -> Run:
-        name = record.folder.removeprefix("trials/")
+        name, page = record.folder.removeprefix("trials/"), self._page
         return Run(
             id=f"{self._run_prefix}-{name}",
-            sweep=self._sweep.id,
-            project=self._sweep.project,
-            entity=self._sweep.entity,
+            sweep=page.id if page else self._sweep.id,
+            project=page.project if page else self._sweep.project,
+            entity=page.entity if page else self._sweep.entity,
+            on_server=page is not None,
             name=f"trial-{name}",
-            group=f"{self._sweep.name}-{self._sweep.id}",
+            group=None if page else f"{self._sweep.name}-{self._sweep.id}",
             folder=self.folder / record.folder,
             home=self.folder,
         )
@@ -149,6 +194,9 @@ class LocalSource:
         self.screen.ended(record)
         if record.state == FAILED:
             self._give_up_if_hopeless(record)
+
+    def interrupted(self) -> None:
+        """The next session takes up again what was running."""
 
     def _give_up_if_hopeless(self, record: Record) -> None:
         """All trials so far failed, and for one reason: the next would too."""

@@ -46,6 +46,14 @@ class Interrupted(Exception):
     """The trials end before their source does; the message says why."""
 
 
+class Signal(KeyboardInterrupt):
+    """A signal that interrupts as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
 class Source(Protocol):
     """Where trials come from, and where what becomes of them goes."""
 
@@ -68,6 +76,9 @@ class Source(Protocol):
 
     def ended(self, record: Record) -> None:
         """A trial has ended by itself or was stopped early."""
+
+    def interrupted(self) -> None:
+        """All is to end early; the trials that run are asked to right after this."""
 
 
 @dataclass
@@ -136,6 +147,7 @@ class Loop:
                 while self._start_some() or self._busy() or not self._source.finished():
                     self._look()
         except BaseException:
+            self._source.interrupted()
             self._stop_all()
             raise
         finally:
@@ -364,5 +376,5 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _interrupt(number: int, _: object) -> None:
+    raise Signal(number)

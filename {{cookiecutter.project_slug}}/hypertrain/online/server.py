@@ -15,10 +15,10 @@ T = TypeVar("T")
 STORE = "`neuro secret add wandb-token @~/wandb-token.txt`"
 
 
-def bounded(call: Callable[[], T]) -> T:
+def bounded(call: Callable[[], T], seconds: float | None = None) -> T:
     """What the call returns; wandb repeats a request for minutes, several times over.
 
-    Raises: TimeoutError after six times wandb's own time limit.
+    Raises: TimeoutError after so many seconds, or six times wandb's own time limit.
     """
     results: list[T] = []
     errors: list[Exception] = []
@@ -31,7 +31,7 @@ def bounded(call: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(6 * float(os.environ.get("WANDB_HTTP_TIMEOUT", "10")))
+    thread.join(seconds or 6 * float(os.environ.get("WANDB_HTTP_TIMEOUT", "10")))
     if errors:
         raise errors[0]
     if not results:
@@ -55,7 +55,7 @@ def talk() -> Iterator[None]:
         # Wandb raises errors of its own, of pydantic and bare ones. Once it has given up a request,
         # its own exit hook may wait for its service for good: end before that.
         atexit.register(os._exit, 2)
-        raise UserError(_remedy(error)) from None
+        raise UserError(remedy(error)) from None
 
 
 def _forget_empty() -> None:
@@ -72,7 +72,8 @@ def _check_key() -> None:
         )
 
 
-def _remedy(error: Exception) -> str:
+def remedy(error: Exception) -> str:
+    """What went wrong on the way to the server and what to do, in one line without the key."""
     if hasattr(error, "errors"):  # pydantic's: its text would show the value, a key perhaps
         wrong = error.errors()[0]
         return f"WANDB_{str(wrong['loc'][0]).upper()}: {wrong['msg']}"

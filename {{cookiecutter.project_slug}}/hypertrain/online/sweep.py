@@ -13,13 +13,12 @@ from rich.console import Console
 
 from hypertrain import UserError
 from hypertrain.online.server import bounded, talk
-from hypertrain.online.worker import work
 from hypertrain.show.table import Row, show
 from hypertrain.show.words import plain
 from hypertrain.sweepfile.sweep import Metric, Sweep, from_mapping, load
 from hypertrain.trial.command import repeat
 
-__all__ = ["leaderboard", "start_sweep", "work"]
+__all__ = ["leaderboard", "start_sweep"]
 
 
 def start_sweep(file: Path, root: Path, join: str, note: Path | None) -> str:

@@ -8,6 +8,7 @@ from rich.console import Console
 from hypertrain.results.journal import FAILED, Journal
 from hypertrain.show.report import write_report
 from hypertrain.show.table import Row, ranked, show
+from hypertrain.show.upload import upload
 from hypertrain.show.words import counted, plain
 from hypertrain.sweepfile.sweep import Sweep
 from hypertrain.trial.command import repeat
@@ -67,7 +68,7 @@ def after(
             say(f"  {line}")
     elif failed:
         say(f"\n{len(failed)} failed; the output of each is in {results}/trials/NUMBER/{OUTPUT}")
-    if list(journal.folder.glob("wandb/offline-run-*")):
-        say(f"\nUpload the runs to W&B, if you like:\n  wandb sync {results}/wandb/offline-run-*")
+    if commands := upload(journal.folder, results, sweep):
+        say("\n  ".join(["\nBring the runs to W&B as a sweep, if you like:", *commands]))
     if interruption:
         say(f"\nStopped: {interruption}. The same command goes on where it stopped.")

@@ -1,0 +1,401 @@
+"""To W&B's server our worker cannot be told from the official `wandb agent`.
+
+Both work on the same sweep, with trials that succeed, fail, are stopped early, are cut off and
+taken up again. What the server was sent by one and by the other is equal but for times and ids.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT
+from hypertrain.online import agent
+from wandb.proto.wandb_api_pb2 import ApiErrorResponse
+from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+from wandb_api import Call, RefusalError, Run, Server, Sweep, operation_name, serve
+
+PROGRAM = """\
+import argparse, os, signal, sys, time
+import wandb
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=int)
+x = parser.parse_args().x
+run = wandb.init(config={"twice": 2 * x})
+
+def stop(number, _):
+    if os.path.exists("cut-off") and os.environ.get("MARKS"):
+        run.mark_preempting()
+    run.finish(exit_code=128 + number)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+signal.signal(signal.SIGTERM, stop)
+for step in range(3):
+    run.log({"score": 10 * x + step})
+    print("logged", step, flush=True)
+    if step == 0 and x in (3, 4) and not os.path.exists("cut-off"):
+        time.sleep(60)
+sys.exit(int(x < 0))
+"""
+QUICK = {"WANDB__FILE_STREAM_TRANSMIT_INTERVAL": "0.5"}
+"""Seconds between two messages of a run, instead of 15."""
+SUCCEEDS, FAILS, STOPPED, CUT_OFF, LAST = POINTS = (1, -2, 3, 4, 5)
+TIMES = ("_timestamp", "_runtime", "runtime", "startedAt", "writerId", "used")
+"""Keys of what differs from run to run; `used` is of the disk."""
+TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?")
+ID = re.compile(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}")
+
+
+def official(path: str) -> list[str]:
+    return [sys.executable, "-m", "wandb", "agent", "--forward-signals", path]
+
+
+def ours(path: str) -> list[str]:
+    return [sys.executable, "-m", "hypertrain", "worker", path]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a server was sent. names: of what is another one in each record, such as ids."""
+
+    calls: list[Call]
+    names: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """An agent of ours at work, and what it works with."""
+
+    api: Api
+    sweep: Sweep
+    agent: agent.Agent
+    inbox: agent.Inbox
+
+    def hear(self) -> agent.Command:
+        return self.inbox.get(timeout=5)[1]
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
+    """What the server was sent, by who sent it."""
+    return {
+        who.__name__: record(who, tmp_path_factory.mktemp(who.__name__)) for who in (official, ours)
+    }
+
+
+def record(words: Callable[[str], list[str]], root: Path) -> Record:
+    """All calls of two agents of a kind: the first is cut off, the second ends the sweep."""
+    (root / "train.py").write_text(PROGRAM)
+    package = ROOT / "{{cookiecutter.project_slug}}" / "hypertrain"
+    shutil.copytree(package, root / "hypertrain", ignore=shutil.ignore_patterns("__pycache__"))
+    with serve() as server:
+        path = sweep_on(server)
+        first = start(words(path), root, server, MARKS="1")
+        wait_until(lambda: logged(server, STOPPED), first, root)
+        run_at(server, STOPPED).stopped = True
+        wait_until(lambda: logged(server, CUT_OFF), first, root)
+        (root / "cut-off").touch()
+        first.send_signal(signal.SIGTERM)
+        first.wait(60)
+        second = start(words(path), root, server)
+        assert second.wait(120) == 0, output(root)
+        states = [(run.params["x"], run.state) for run in server.runs.values()]
+        ends = ("finished", "failed", "killed", "finished", "finished")
+        assert states == list(zip(POINTS, ends, strict=True)), output(root)
+        return Record(server.calls, names_in(server.calls, root))
+
+
+def sweep_on(server: Server, points: Sequence[int] = POINTS) -> str:
+    """A grid on the server, as `wandb sweep` leaves it there."""
+    config = {
+        "program": "train.py",
+        "method": "grid",
+        "metric": {"name": "score", "goal": "maximize"},
+        "parameters": {"x": {"values": list(points)}},
+    }
+    sent = {"config": yaml.safe_dump(config), "projectName": "a-project"}
+    name = server.graphql("UpsertSweep", "", sent)["upsertSweep"]["sweep"]["name"]
+    return server.sweeps[name].path
+
+
+def start(words: list[str], root: Path, server: Server, **env: str) -> subprocess.Popen[bytes]:
+    known = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "CUDA"))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    home = {"HOME": str(root)}
+    return subprocess.Popen(
+        words,
+        cwd=root,
+        env=known | home | QUICK | {"PATH": path, "OMP_NUM_THREADS": "1"} | server.env | env,
+        stdin=subprocess.DEVNULL,
+        stdout=(root / "output.log").open("ab"),
+        stderr=subprocess.STDOUT,
+    )
+
+
+def output(root: Path) -> str:
+    return (root / "output.log").read_text()
+
+
+def wait_until(happened: Callable[[], object], agent: subprocess.Popen[bytes], root: Path) -> None:
+    until = time.monotonic() + 120
+    while not happened():
+        assert agent.poll() is None, output(root)
+        assert time.monotonic() < until, output(root)
+        time.sleep(0.05)
+
+
+def run_at(server: Server, x: int) -> Run:
+    return next(run for run in server.runs.values() if run.params.get("x") == x)
+
+
+def logged(server: Server, x: int) -> bool:
+    return any(run.params.get("x") == x and run.history for run in list(server.runs.values()))
+
+
+def neutral(value: Any, names: dict[str, str]) -> Any:
+    """The value without times, and with names for ids; JSON in texts is read."""
+    if isinstance(value, dict):
+        kept = {neutral(k, names): neutral(v, names) for k, v in value.items() if k not in TIMES}
+        return {key: inner for key, inner in kept.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [neutral(one, names) for one in value]
+    if not isinstance(value, str):
+        return value
+    if value[:1] in ("{", "["):
+        return neutral(json.loads(value), names)
+    for known, name in names.items():
+        value = value.replace(known, name)
+    return ID.sub("ID", TIME.sub("TIME", value))
+
+
+def names_in(calls: list[Call], root: Path) -> dict[str, str]:
+    """Names for what is another one in each record."""
+    agents = [
+        call.answer["createAgent"]["agent"]["id"] for call in calls if "createAgent" in call.answer
+    ]
+    told = [
+        json.loads(call.answer["agentHeartbeat"]["commands"])
+        for call in calls
+        if call.name == "Heartbeat"
+    ]
+    runs = dict.fromkeys(one["run_id"] for commands in told for one in commands if "run_id" in one)
+    sweep = next(call.answer["upsertSweep"]["sweep"]["name"] for call in calls)
+    numbered = {"agent": agents, "run": runs, "sweep": [sweep], "root": [str(root)]}
+    return {one: f"{kind} {i}" for kind, ids in numbered.items() for i, one in enumerate(ids, 1)}
+
+
+def heartbeats(calls: list[Call]) -> list[Any]:
+    """What the agents said and were told, without what only says that they are there."""
+    found: list[Any] = []
+    for call in calls:
+        if call.name in ("CreateAgent", "SweepWithRuns"):
+            found.append((call.name, call.sent))
+        if call.name == "Heartbeat":
+            told = json.loads(call.answer["agentHeartbeat"]["commands"])
+            one = [call.sent, told]
+            if told and one != found[-1]:
+                found.append(one)
+    return found
+
+
+def upserts(calls: list[Call]) -> dict[str, list[Any]]:
+    """What each process of a run told of it, put together: where, how and with what it runs."""
+    found: dict[str, list[Any]] = {}
+    for call in calls:
+        if call.name == "UpsertBucket":
+            told = found.setdefault(call.sent["name"], [])
+            if call.sent["sweep"]:  # the first of a process; later ones only add to it
+                told.append({})
+            told[-1] |= {key: value for key, value in call.sent.items() if value is not None}
+    return found
+
+
+def streams(calls: list[Call]) -> dict[str, Any]:
+    """What each run sent of its course: what it logged and printed, how it ended."""
+    found: dict[str, Any] = {}
+    for call in calls:
+        if call.name == "file_stream":
+            sent = dict(call.sent)
+            run = found.setdefault(sent.pop("run"), {"uploaded": [], "files": {}})
+            run["uploaded"] = sorted({*run["uploaded"], *sent.pop("uploaded", [])})
+            for name, chunk in sent.pop("files", {}).items():
+                lines = run["files"].setdefault(name, {})
+                lines |= dict(enumerate(chunk["content"], chunk["offset"]))
+            run |= sent
+    for run in found.values():
+        del run["files"]["wandb-events.jsonl"]  # how busy the machine was
+    return found
+
+
+def differences(expected: Any, found: Any, where: str = "") -> Iterator[str]:
+    """What differs, by its place: a whole record would fill the screen."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in expected.keys() | found.keys():
+            yield from differences(expected.get(key), found.get(key), f"{where}/{key}")
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for i, (one, other) in enumerate(zip(expected, found, strict=True)):
+            yield from differences(one, other, f"{where}/{i}")
+    elif expected != found:
+        yield f"{where}: {expected!r} != {found!r}"
+
+
+@pytest.mark.parametrize("told", [heartbeats, upserts, streams], ids=lambda told: told.__name__)
+def test_server_is_sent_what_the_official_agent_sends(
+    told: Callable[[list[Call]], Any], records: dict[str, Record]
+) -> None:
+    expected, found = (
+        neutral(told(record.calls), record.names)
+        for record in (records["official"], records["ours"])
+    )
+    assert list(differences(expected, found)) == []
+
+
+# Heartbeats
+
+
+class Api:
+    """Stands in for `wandb.Api`: what it is asked goes straight to the server's state."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.error = server, None
+        self._service_api = self
+        self.settings: dict[str, str] = {}
+        self.when: list[float] = []
+        self.said: list[dict[str, bool]] = []
+
+    def execute_graphql(self, query: str, variables: dict[str, Any], **_: Any) -> Any:
+        name = operation_name({"query": query})
+        if name == "Heartbeat":
+            self.when.append(time.monotonic())
+            self.said.append(json.loads(variables["runState"]))
+        if self.error:
+            raise self.error
+        try:
+            return self.server.graphql(name, query, variables)
+        except RefusalError as error:
+            raise failed(error.status) from None
+
+
+def failed(status: int) -> WandbApiFailedError:
+    return WandbApiFailedError("no", ApiErrorResponse(message="no", http_status=status))
+
+
+@pytest.fixture
+def speaking(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Speaking]]:
+    """`speaking(points)` is an agent whose clock runs 25 times as fast, at a server of its own."""
+    monkeypatch.setattr(agent, "INTERVAL", 0.2)
+    monkeypatch.setattr(agent, "LONGEST", 1.6)
+    started: list[agent.Agent] = []
+
+    def start(*points: int) -> Speaking:
+        server = Server()
+        api, inbox = Api(server), agent.Inbox()
+        path = sweep_on(server, points)
+        one = agent.Agent(api, path, inbox)  # type: ignore[arg-type]
+        one.start()
+        started.append(one)
+        return Speaking(api, server.sweeps[path.rpartition("/")[2]], one, inbox)
+
+    yield start
+    for one in started:
+        one.close()
+        one.wait()
+
+
+def test_free_agent_asks_at_once_and_else_with_the_clock(
+    speaking: Callable[..., Speaking],
+) -> None:
+    """Never more often than the official agent, and once more for each run that ended."""
+    it = speaking(1, 2)
+    first = it.hear()
+    assert (first.kind, first.params) == ("run", {"x": 1})
+    time.sleep(1.1)
+    asleep = len(it.api.when)
+    assert 5 <= asleep <= 7
+    assert it.api.said == [{}, *[{first.run: True}] * (asleep - 1)]
+    before = time.monotonic()
+    it.agent.ended(first.run)
+    second = it.hear()
+    assert time.monotonic() - before < 0.1
+    assert (second.kind, second.params) == ("run", {"x": 2})
+    assert it.api.said[asleep:] == [{}]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(it.api.when)]
+    assert sum(gap < 0.19 for gap in gaps) <= 1
+    it.agent.ended(second.run)
+    assert it.hear().kind == "exit"
+    count = len(it.api.when)
+    time.sleep(0.5)
+    assert len(it.api.when) == count
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 0])
+def test_server_out_of_order_is_asked_less_and_less(
+    status: int, speaking: Callable[..., Speaking]
+) -> None:
+    """0 is no answer at all. What has ended meanwhile is told when it is back."""
+    it = speaking(1, 2)
+    first = it.hear()
+    it.api.error = failed(status)
+    assert it.hear().kind == "silent"
+    it.agent.ended(first.run)
+    time.sleep(2.5)
+    waits = [later - earlier for earlier, later in itertools.pairwise(it.api.when[1:])]
+    assert 2 <= len(waits) <= 3
+    assert [round(wait, 1) for wait in waits] == pytest.approx(
+        [0.4, 0.8, 1.6][: len(waits)], abs=0.2
+    )
+    it.api.error = None
+    assert [it.hear().kind, it.hear().kind] == ["heard", "run"]
+    assert it.api.said[-1] == {}
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, "refused"), (404, "gone")])
+def test_some_answers_are_final(status: int, kind: str, speaking: Callable[..., Speaking]) -> None:
+    it = speaking(1)
+    it.hear()
+    it.api.error = failed(status)
+    assert it.hear().kind == kind
+    count = len(it.api.when)
+    time.sleep(0.5)
+    assert len(it.api.when) == count
+
+
+def test_early_stop_is_told_as_long_as_the_run_goes_on(speaking: Callable[..., Speaking]) -> None:
+    it = speaking(1)
+    run = it.hear().run
+    it.api.server.runs[run].stopped = True
+    assert [(command.kind, command.run) for command in (it.hear(), it.hear())] == [
+        ("stop", run)
+    ] * 2
+
+
+@pytest.mark.parametrize("part", [*agent.USED, "_service_api"])
+def test_missing_parts_of_wandb_are_noticed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wandb.apis.public import sweeps
+
+    api: Any = Api(Server())
+    assert agent.missing_part(api) is None
+    if part == "_service_api":
+        del api._service_api
+    else:
+        monkeypatch.setattr(sweeps, part, lambda api, other: None)
+        assert agent.missing_part(api) == f"wandb.apis.public.sweeps.{part}"
+        monkeypatch.delattr(sweeps, part)
+    missing = agent.missing_part(api)
+    assert missing
+    assert missing.endswith(part)

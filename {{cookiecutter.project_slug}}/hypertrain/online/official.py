@@ -1,0 +1,46 @@
+"""The official `wandb agent`, for a wandb that lacks what our own agent is made of."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import wandb
+
+
+def run_official(path: str, devices: Sequence[str]) -> int:
+    """Run an agent on each of the devices, or one, until all have ended; pass signals on.
+
+    Returns: 0; 1 if an agent failed; 128 + the signal that ended it.
+    """
+    environ = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    }
+    environ.pop(wandb.env.SERVICE, None)  # an agent starts a wandb-core of its own
+    environ.setdefault("WANDB_HTTP_TIMEOUT", "120")  # it ends when W&B is out of reach for longer
+    agents = [
+        subprocess.Popen(
+            [sys.executable, "-m", "wandb", "agent", "--forward-signals", path],
+            env=environ | ({"CUDA_VISIBLE_DEVICES": device} if device else {}),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C reaches it only once
+        )
+        for device in devices or [""]
+    ]
+    signals: list[int] = []
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, lambda number, _: signals.append(number))
+    passed = 0
+    while any(agent.poll() is None for agent in agents):
+        time.sleep(0.2)
+        for number in signals[passed:]:
+            for agent in agents:
+                agent.send_signal(number)
+            passed += 1
+    if signals:
+        return 128 + signals[0]
+    return int(any(agent.returncode for agent in agents))
