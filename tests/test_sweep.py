@@ -424,10 +424,10 @@ wandb.init()
 state = {
     "environ": "MEDDLED" in os.environ, "cwd": os.getcwd(), "patched": hasattr(json, "meddled"),
     "threads": sorted(t.name for t in threading.enumerate() if t.name == "meddler"),
-    "modules": "meddled" in sys.modules, "torch": torch.rand(1).item(),
+    "modules": "meddled" in sys.modules,
 }
 print("STATE" + json.dumps(state))
-print("RANDOM", random.random(), numpy.random.rand())
+print("RANDOM", random.random(), numpy.random.rand(), torch.rand(1).item())
 os.environ["MEDDLED"] = "1"; json.meddled = True; sys.modules["meddled"] = sys
 torch.manual_seed(random.randrange(1000)); random.seed(1); numpy.random.seed(1)
 threading.Thread(target=lambda: threading.Event().wait(100), name="meddler", daemon=True).start()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ENV = ("/usr/bin/env", "env")
-FLAGS = re.compile(r"-[bBdOPqRuvx]+|-[WX].+")
+FLAGS = re.compile(r"-[bBdOPqRuvx]+|-[WX].*")
 """Options that change nothing of what is imported; -E, -I, -s and -S would keep us out."""
 
 

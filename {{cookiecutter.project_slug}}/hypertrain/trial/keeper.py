@@ -119,7 +119,7 @@ def enter(launch: Launch) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.argv[1:] = launch["argv"]
-    sys.orig_argv[:] = launch["words"]
+    sys.orig_argv += launch["argv"]
 
 
 def _spawn(launch: Launch) -> int:

@@ -12,6 +12,10 @@ CAUSE = "The above exception was the direct cause of the following exception:"
 MESSENGERS = ("ChildFailedError", "ProcessRaisedException", "ProcessExitedException")
 """Exceptions that only pass on that another process has failed."""
 LONGEST = 200
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|OutOfMemory|MemoryError|ALLOC_FAILED|RESOURCE_EXHAUSTED", re.IGNORECASE
+)
+"""In a reason: PyTorch, CUDA, the system; Python; cuBLAS and cuDNN; JAX and TensorFlow."""
 
 
 def failure(exit_code: int, output: Path) -> str | None:
@@ -58,8 +62,9 @@ def _exceptions(lines: list[str]) -> list[str]:
             chained = chained or CAUSE in lines[place]
             place += 1
             continue
-        prefix = begin[1]
         place += 1
+        follows = place < len(lines) and lines[place].startswith(f"{begin[1]} ")
+        prefix = begin[1] if follows else ""  # what stood on the line already
         while place < len(lines) and lines[place].startswith(f"{prefix} "):
             place += 1  # the frames
         if place < len(lines):

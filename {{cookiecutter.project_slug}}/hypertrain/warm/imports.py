@@ -46,8 +46,9 @@ def read_program(program: str, is_module: bool = False) -> Program:
     if is_module:
         reader = _Reader(found, [str(Path.cwd())])
         main = _own_file(f"{program}.__main__", reader.path) or _own_file(program, reader.path)
-        package = program if main and main.name == "__main__.py" else program.rpartition(".")[0]
-        parents = reader.parents(program)
+        is_package = main is not None and main.name == "__main__.py"
+        package = program if is_package else program.rpartition(".")[0]
+        parents = reader.parents(program, with_itself=is_package)
     else:
         main, package, parents = Path(program), "", []
         reader = _Reader(found, [str(main.absolute().parent)])
@@ -152,7 +153,7 @@ def _own_file(name: str, first: Sequence[str]) -> Path | None:
         return None
     for part in rest:
         places = spec.submodule_search_locations
-        spec = PathFinder.find_spec(f"{spec.name}.{part}", places) if places else None
+        spec = PathFinder.find_spec(part, list(places)) if places else None
         if spec is None:
             return None
     if spec.origin and spec.origin not in ("built-in", "frozen"):

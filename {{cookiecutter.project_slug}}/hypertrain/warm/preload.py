@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import types
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
@@ -36,6 +37,8 @@ TASK = "HYPERTRAIN_WARM"
 Folder = tempfile.TemporaryDirectory[str]
 RANDOM = 8
 """Characters between a temporary folder's prefix and its suffix."""
+HEAVY = ("torch", "numpy", "scipy", "sympy", "sklearn", "pandas", "transformers", "jax")
+"""Packages of so many modules that to take them apart at the end would take a while."""
 LAZY = {"numpy": ("numpy.ma",)}
 """What a package puts off until its first use, which is in every trial."""
 
@@ -53,7 +56,7 @@ def serve() -> None:
                 channel.send(cold=why)
             os._exit(0)
         said = _what_was_said()
-        inherited.update(set(sys.modules) - {"sys", "builtins", "__main__"})
+        inherited.update(name for name in sys.modules if name.partition(".")[0] in HEAVY)
         finalizers = list(getattr(weakref.finalize, "_registry", ()))
         owners = [alive[0] for finalizer in finalizers if (alive := finalizer.peek())]
         folders = [owner for owner in owners if isinstance(owner, tempfile.TemporaryDirectory)]
@@ -167,7 +170,7 @@ def _fork_keepers(channels: Sequence[Channel], folders: Sequence[Folder]) -> Lau
 
 
 def _renew(folders: Sequence[Folder], finalizers: Sequence[Any]) -> None:
-    """Give this trial what each process has of its own: temporary folders, random numbers.
+    """Give this trial what each process has of its own: temporary folders, random numbers, __main__.
 
     What imports have left to be done at exit is not the trial's to do: PyTorch takes 30 ms for it.
     """
@@ -178,5 +181,11 @@ def _renew(folders: Sequence[Folder], finalizers: Sequence[Any]) -> None:
         again._finalizer.detach()
         place = Path(folder.name)
         again.__init__(suffix=place.name.removeprefix("tmp")[RANDOM:], dir=place.parent)
+    # The main module, too: what was there before the fork is never collected.
+    main = types.ModuleType("__main__")
+    vars(main).update(vars(sys.modules["__main__"]))
+    sys.modules["__main__"] = main
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
+    if "torch" in sys.modules:
+        sys.modules["torch"].default_generator.seed()

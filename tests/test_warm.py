@@ -1,0 +1,344 @@
+"""What may be imported before a trial begins, and what a trial notices of it: nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from conftest import Bake
+from hypertrain.warm.environ import Set
+from hypertrain.warm.imports import Import, read_program
+from hypertrain.warm.shadows import shadowed
+from test_sweep import records, results, run, write_sweep
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+# ---- what a program imports, in which order, with which variables
+
+READ: dict[str, tuple[str, list[str]]] = {
+    "imports in order": ("import json, csv\nfrom torch import nn", ["json", "csv", "torch"]),
+    "not in functions": ("def f():\n    import json\nclass C:\n    import csv", []),
+    "not behind a guard": ("if __name__ == '__main__':\n    import json", []),
+    "not where it depends": ("import sys\nif sys.argv:\n    import json", ["sys"]),
+    "what is tried": ("try:\n    import json\nexcept ImportError:\n    import csv", ["json"]),
+    "not for types": ("if TYPE_CHECKING:\n    import json\nimport csv", ["csv"]),
+    "not what is missing": ("import no_such_package\nimport json", ["json"]),
+    "constants count": (
+        "import os\nos.environ['A'] = '1'\nimport json",
+        ["os", "A=1", "json"],
+    ),
+    "defaults and updates": (
+        "from os import environ\nenviron.setdefault('A', '1')\nenviron.update({'B': '2'})\n"
+        "import json",
+        ["os", "A?=1", "B=2", "json"],
+    ),
+    "what cannot be known": (
+        "import os, sys\nos.environ['A'] = sys.argv[1]\nimport json",
+        ["os", "sys"],
+    ),
+    "what depends": (
+        "import os\nif os.cpu_count() == 1:\n    os.environ['A'] = '1'\nimport json",
+        ["os"],
+    ),
+    "what is read": (
+        "import os\na = os.environ.get('A') or os.environ['B']\nimport json",
+        ["os", "json"],
+    ),
+    "asked for": ("import os\nif 'A' in os.environ:\n    b = 1\nimport json", ["os", "json"]),
+    "another's variables": ("from dotenv import load_dotenv\nload_dotenv()\nimport json", []),
+    "own function that sets": (
+        "import os\ndef prepare():\n    os.environ['A'] = 'x'\nprepare()\nimport json",
+        ["os"],
+    ),
+    "own function that does not": ("def prepare():\n    pass\nprepare()\nimport json", ["json"]),
+    "parsed before": (
+        "import argparse\na = argparse.ArgumentParser().parse_args()\nimport json",
+        ["argparse", "json"],
+    ),
+    "no syntax": ("import json\nthis is no Python", []),
+    "an old escape": ("import json\nx = '\\d'", ["json"]),
+}
+
+
+def told(steps: list[Import | Set]) -> list[str]:
+    return [
+        step.name if isinstance(step, Import) else f"{step.name}{'?' * step.keep}={step.value}"
+        for step in steps
+    ]
+
+
+@pytest.mark.parametrize(("text", "steps"), READ.values(), ids=READ)
+def test_what_a_program_imports(
+    folder: Path, text: str, steps: list[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    write(folder, {"train.py": text})
+    assert told(read_program("train.py").steps) == steps
+    assert not recwarn.list
+
+
+MODULES = {
+    "pkg/__init__.py": "import csv",
+    "pkg/train.py": "import json\nfrom .model import fit\nfrom . import options\nimport html",
+    "pkg/model.py": "import wave\nfrom pkg.deep.er import x",
+    "pkg/options.py": "import colorsys",
+    "pkg/deep/er.py": "import base64",
+    "pkg/__main__.py": "import shelve\nfrom . import model",
+    "train.py": "import queue\nimport pkg.model\nimport helper",
+    "helper.py": "import train\nimport sched",
+}
+PROGRAMS = {
+    ("train.py", False): ["queue", "csv", "wave", "base64", "queue", "sched"],
+    ("pkg/train.py", False): ["json"],  # fails by hand, too
+    ("pkg.train", True): ["csv", "json", "wave", "base64", "colorsys", "html"],
+    ("pkg", True): ["csv", "shelve", "wave", "base64"],
+}
+
+
+@pytest.mark.parametrize(("program", "steps"), PROGRAMS.items(), ids=str)
+def test_own_modules_are_read_and_not_imported(
+    folder: Path, program: tuple[str, bool], steps: list[str]
+) -> None:
+    write(folder, MODULES)
+    found = read_program(*program)
+    names = told(found.steps)
+    assert names[: len(steps)] == steps if program[0] == "pkg/train.py" else names == steps
+    assert "__main__" in found.sources
+    assert "pkg" not in sys.modules
+
+
+def test_modules_on_the_path_and_editable_ones_are_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, {"train.py": "import elsewhere\nimport csv", "lib/elsewhere.py": "import wave"})
+    assert told(read_program("train.py").steps) == ["csv"]
+    monkeypatch.syspath_prepend(str(folder / "lib"))
+    assert told(read_program("train.py").steps) == ["wave", "csv"]
+
+
+# ---- own modules that have the name of a library
+
+SHADOWS: dict[str, tuple[dict[str, str], str | None]] = {
+    "beside the program": ({"scripts/json.py": ""}, "scripts/json.py"),
+    "as a package": ({"scripts/json/__init__.py": ""}, "scripts/json"),
+    "as a folder of data": ({"scripts/json/a.txt": ""}, None),
+    "out of reach": ({"src/json.py": ""}, None),
+    "within reach": (
+        {"src/json.py": "", "scripts/train.py": "import sys\nsys.path.append('src')"},
+        "src/json.py",
+    ),
+    "not of an environment": (
+        {
+            ".venv/json.py": "",
+            "env/pyvenv.cfg": "",
+            "env/json.py": "",
+            "scripts/train.py": "import site\nsite.addsitedir('x')",
+        },
+        None,
+    ),
+    "of another name": ({"scripts/jason.py": ""}, None),
+}
+
+
+@pytest.mark.parametrize(("files", "file"), SHADOWS.values(), ids=SHADOWS)
+def test_own_modules_in_the_way(folder: Path, files: dict[str, str], file: str | None) -> None:
+    write(folder, {"scripts/train.py": "", **files})
+    tree = ast.parse((folder / "scripts/train.py").read_text())
+    found = shadowed(folder / "scripts", [tree])
+    assert (found and Path(found).relative_to(folder).as_posix()) == file
+
+
+# ---- what a forked trial sees, compared with the command by hand
+
+
+@pytest.fixture
+def root(bake: Bake) -> Path:
+    return bake(project_name="Warm test")
+
+
+LOOKING = """
+import inspect, json, multiprocessing, os, signal, sys, threading, traceback
+import torch, numpy, wandb
+
+def frames():
+    return [frame.function for frame in inspect.stack()]
+
+seen = {
+    "file": __file__,
+    "names": sorted(globals()),
+    "argv": [word.partition("=")[0] for word in sys.argv],
+    "orig_argv": [os.path.basename(sys.orig_argv[0]), sys.orig_argv[1]],
+    "path": sys.path,
+    "executable": sys.executable,
+    "frames": frames(),
+    "process": multiprocessing.current_process().name,
+    "parent": str(multiprocessing.parent_process()),
+    "method": multiprocessing.get_start_method(),
+    "signals": {s.name: str(signal.getsignal(s)).partition(" at ")[0] for s in signal.Signals},
+    "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    "wakeup": signal.set_wakeup_fd(-1),
+    "threads": [thread.name for thread in threading.enumerate()],
+    "leader": os.getpgrp() == os.getpid() == os.getsid(0),
+    "files": sorted(os.listdir("/proc/self/fd")),
+    "cwd": os.getcwd(),
+    "source": inspect.getsource(frames),
+    "stdin": [sys.stdin.fileno(), sys.stdin.read(), sys.stdin.isatty(), sys.stdin.encoding],
+    "stdout": [sys.stdout.fileno(), sys.stdout.isatty(), sys.stdout.encoding, sys.stdout.errors],
+    "hook": str(sys.excepthook is sys.__excepthook__),
+    "exit": str(sys.exit),
+    "switch": sys.getswitchinterval(),
+    "recursion": sys.getrecursionlimit(),
+    "service": os.environ.get("WANDB_SERVICE"),
+    "variables": sorted(k for k in os.environ if "MALLOC" in k or "WARM" in k),
+    "threshold": gc.get_threshold() if (gc := __import__("gc")) else None,
+    "enabled": gc.isenabled(),
+    "main": sys.modules["__main__"].__dict__ is globals(),
+    "spec": str(__spec__),
+    "site": "sitecustomize" in sys.modules,
+    "finders": [str(getattr(it, "__name__", type(it))) for it in sys.meta_path
+                if "BeforeSubmodules" not in str(it)],
+}
+with open("seen.json", "w") as file:
+    json.dump(seen, file)
+wandb.init()
+wandb.log({"score": 1})
+"""
+
+
+def test_a_program_sees_what_it_sees_by_hand(root: Path) -> None:
+    arguments = write_sweep(root, LOOKING, parameters={"a": {"value": 1}})
+    seen = {}
+    for way in ("warm", "cold"):
+        options = ["--cold"] if way == "cold" else []
+        done = run(root, *arguments, *options, "--workers", "1", PYTHONHASHSEED="0")
+        assert records(root)[1].get("state") == "completed", done.stdout
+        assert ("forked" in done.stdout) == (way == "warm")
+        seen[way] = json.loads((root / "seen.json").read_text())
+        subprocess.run(["rm", "-r", root / "results"], check=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        ["setsid", "--wait", "python", "modules/program.py", "--a=1"],
+        cwd=root,
+        env={**os.environ, "PATH": path, "WANDB_MODE": "offline", "PYTHONHASHSEED": "0"},
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=(root / "by-hand.log").open("w"),
+        stderr=subprocess.STDOUT,
+    )
+    by_hand = json.loads((root / "seen.json").read_text())
+    assert by_hand["frames"] == ["frames", "<module>"]
+    for found in (*seen.values(), by_hand):
+        found["finders"] = [it for it in found["finders"] if "WhenImported" not in it]
+    assert seen["cold"] == by_hand
+    assert seen["warm"] == by_hand
+
+
+ENDING = """
+import atexit, logging.handlers, os, sys, tempfile, threading, time, weakref
+import torch, wandb
+how = sys.argv[1].removeprefix("--how=")
+unclosed = open(f"unclosed-{how}", "w")
+unclosed.write("kept")
+class Owner: pass
+owner = Owner()
+weakref.finalize(owner, print, "finalized", flush=True)
+folder = tempfile.TemporaryDirectory(dir=".")
+atexit.register(lambda: print("at exit", os.path.exists(folder.name), flush=True))
+handler = logging.handlers.MemoryHandler(100, target=logging.FileHandler(f"logged-{how}"))
+logging.getLogger().addHandler(handler)
+logging.getLogger().warning("logged")
+class Last:
+    def __del__(self): print("deleted", flush=True)
+last = Last()
+threading.Thread(target=lambda: (time.sleep(0.3), print("thread ended", flush=True))).start()
+run = wandb.init()
+wandb.log({"score": 1, "table": wandb.Table(columns=["a"], data=[[1]])})
+print("to stdout", end="")
+if how == "raise": raise ValueError("as asked")
+if how == "exit": raise SystemExit(3)
+if how == "text": sys.exit("a reason")
+if how == "interrupt": raise KeyboardInterrupt
+"""
+ENDS = {"end": 0, "raise": 1, "exit": 3, "text": 1, "interrupt": 130}
+
+
+def test_a_program_ends_as_it_ends_by_hand(root: Path) -> None:
+    arguments = write_sweep(root, ENDING, parameters={"how": {"values": list(ENDS)}})
+    run(root, *arguments, "--workers", "1")
+    found = records(root)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for number, (how, code) in enumerate(ENDS.items(), start=1):
+        log = results(root) / "trials" / str(number) / "output.log"
+        by_hand = subprocess.run(
+            ["python", "modules/program.py", f"--how={how}"],
+            cwd=root,
+            env={**os.environ, "PATH": path, "WANDB_MODE": "offline"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert by_hand.returncode in (code, -2), by_hand.stdout
+        assert found[number].get("exit") in (code, -2), how
+        assert own_lines(log.read_text()) == own_lines(by_hand.stdout), how
+        assert (root / f"unclosed-{how}").read_text() == "kept"
+        # W&B's own threads may have something to say to the root logger, too.
+        assert (root / f"logged-{how}").read_text().splitlines().count("logged") == 2
+    assert not list(root.glob("tmp*"))
+
+
+def own_lines(text: str) -> list[str]:
+    lines = text.splitlines()
+    plain = (re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines)
+    kept = (re.sub(r"wandb:.*", "", line).strip() for line in plain)
+    return sorted(line for line in kept if line)
+
+
+DURING_IMPORT = {
+    "a thread": (
+        "import threading\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True, name='watcher').start()\n",
+        "an import has started the thread watcher",
+    ),
+    "an end": (
+        "import os, sys\nif not sys.argv[1:]:\n    os._exit(3)\n",
+        "importing beforehand has failed",
+    ),
+    "a text": ("print('hello from a library')\n", ""),
+}
+
+
+@pytest.mark.parametrize(("library", "why"), DURING_IMPORT.values(), ids=DURING_IMPORT)
+def test_what_an_import_does_in_the_warm_process(root: Path, library: str, why: str) -> None:
+    """It is said and no trial suffers; what it prints stands in each trial's output."""
+    installed = Path(sysconfig.get_path("purelib"), f"imported_{os.getpid()}.py")
+    installed.write_text(library)
+    program = f"import {installed.stem}, wandb\nwandb.init()\nwandb.log({{'score': 1}})\n"
+    try:
+        arguments = write_sweep(root, program, parameters={"a": {"values": [1, 2]}})
+        done = run(root, *arguments, "--workers", "2", WANDB_MODE="disabled")
+    finally:
+        installed.unlink()
+    assert [record.get("value") for record in records(root).values()] == [1, 1], done.stdout
+    assert (f"each a new process: {why}" if why else "forked from a warm process") in done.stdout
+    for number in (1, 2):
+        output = (results(root) / "trials" / str(number) / "output.log").read_text()
+        assert output == ("" if why else "hello from a library\n")
