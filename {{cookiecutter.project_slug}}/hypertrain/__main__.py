@@ -35,12 +35,12 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    root = Path.cwd()
+    root, file = Path.cwd(), arguments.sweep or SWEEP_FILE
     match arguments.task:
         case "check":
             from hypertrain.check.check import check
 
-            return check(arguments.sweep, root, dict(arguments.param), _console())
+            return check(file, root, dict(arguments.param), _console())
         case "start-sweep":
             from hypertrain.online.sweep import start_sweep
 
@@ -53,17 +53,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
             limits = _limits(arguments, len(gpus()) or 1)
             return work(arguments.sweep_path, root, limits, arguments.count, _console())
-        case "leaderboard":
-            from hypertrain.online.sweep import leaderboard
-
-            leaderboard(arguments.sweep_path, _console())
+        case "leaderboard" | "list" | "report" | "export":
+            _look(arguments, root)
             return 0
         case _:
             from hypertrain.local import tune
             from hypertrain.machine import default_workers
 
             limits = _limits(arguments, default_workers())
-            return tune(load(arguments.sweep, root), root, limits, arguments.count, _console())
+            return tune(load(file, root), root, limits, arguments.count, _console())
 
 
 def _limits(arguments: argparse.Namespace, workers: int) -> "Limits":
@@ -77,10 +75,35 @@ def _limits(arguments: argparse.Namespace, workers: int) -> "Limits":
     )
 
 
+def _look(arguments: argparse.Namespace, root: Path) -> None:
+    """What only reads: no trial is started."""
+    from hypertrain.show import look
+
+    if arguments.task == "list":
+        return look.listing(_console(), root, arguments.form)
+    where, folder = arguments.where, None
+    if where and where.count("/") == 2 and not Path(where).exists():
+        from hypertrain.online.sweep import outcome_of
+
+        found = outcome_of(where)
+    else:
+        from hypertrain.results.folder import find
+        from hypertrain.results.outcome import outcome
+
+        folder = find(root, where, arguments.sweep)
+        found = outcome(folder, root)
+    if arguments.task == "leaderboard":
+        return look.leaderboard(_console(), found, arguments.form)
+    if arguments.task == "report":
+        return look.report(_console(), found, root)
+    return look.export(_console(), found, arguments.optuna)
+
+
 def _console() -> Console:
-    """Without a terminal, wide enough for a line not to be cut."""
+    """Without a terminal, wide enough for a line not to be cut, unless COLUMNS says how wide."""
     console = Console()
-    return console if console.is_terminal else Console(width=160)
+    known = console.is_terminal or "COLUMNS" in os.environ
+    return console if known else Console(width=160)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,13 +115,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sweep",
         type=Path,
-        default=SWEEP_FILE,
         metavar="FILE",
         help=f"the sweep file [{SWEEP_FILE}]",
     )
     _add_limits(parser)
     tasks = parser.add_subparsers(
-        dest="task", title="instead of running the sweep", metavar="{check,leaderboard,worker}"
+        dest="task",
+        title="instead of running the sweep",
+        metavar="{check,leaderboard,list,report,export,worker}",
     )
     check = tasks.add_parser("check", help="look at everything before the platform is paid for")
     check.add_argument(
@@ -109,15 +133,59 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("NAME", "VALUE"),
         help="as of the bake that is meant, such as `--param preset gpu-small`",
     )
-    results = tasks.add_parser("leaderboard", help="show the results of a sweep on W&B")
+    _add_looks(tasks)
     worker = tasks.add_parser("worker", help="run trials of a sweep on W&B until none is left")
     _add_limits(worker, default=argparse.SUPPRESS)  # may stand before the task, too
-    for task in (results, worker):
-        task.add_argument("sweep_path", metavar="ENTITY/PROJECT/SWEEP")
+    worker.add_argument("sweep_path", metavar="ENTITY/PROJECT/SWEEP")
     start = tasks.add_parser("start-sweep")
     start.add_argument("--join", default="", metavar="ENTITY/PROJECT/SWEEP")
     start.add_argument("--note", type=Path, metavar="FILE")
     return parser
+
+
+def _add_looks(tasks: Any) -> None:
+    """The tasks that show results, of the newest sweep unless another is named."""
+    tellings = {
+        "leaderboard": "show the results of a sweep, also while it runs",
+        "list": "name the sweeps in results/",
+        "report": "write the report of a sweep anew",
+        "export": "write a sweep's trials for another tool",
+    }
+    for name, told in tellings.items():
+        task = tasks.add_parser(name, help=told)
+        if name in ("leaderboard", "list"):
+            forms = task.add_mutually_exclusive_group()
+            for form in ("json", "csv"):
+                forms.add_argument(
+                    f"--{form}",
+                    dest="form",
+                    action="store_const",
+                    const=form,
+                    default="text",
+                    help=f"as data, in {form.upper()}",
+                )
+        if name != "list":
+            task.add_argument(
+                "where",
+                nargs="?",
+                metavar="SWEEP",
+                help="a folder in results/, or ENTITY/PROJECT/SWEEP on W&B [the newest here]",
+            )
+            task.add_argument(
+                "--sweep",
+                type=Path,
+                metavar="FILE",
+                default=argparse.SUPPRESS,
+                help="the sweep of this file",
+            )
+        if name == "export":
+            task.add_argument(
+                "--optuna",
+                type=Path,
+                required=True,
+                metavar="FILE",
+                help="the study, as optuna-dashboard opens it",
+            )
 
 
 def _add_limits(parser: argparse.ArgumentParser, **options: Any) -> None:

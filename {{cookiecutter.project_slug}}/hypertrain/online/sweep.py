@@ -9,16 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 import wandb
-from rich.console import Console
 
 from hypertrain import UserError
 from hypertrain.online.server import bounded, talk
-from hypertrain.show.table import Row, show
-from hypertrain.show.words import plain
+from hypertrain.results.outcome import Outcome, Row
 from hypertrain.sweepfile.sweep import Metric, Sweep, from_mapping, load
 from hypertrain.trial.command import repeat
 
-__all__ = ["leaderboard", "start_sweep"]
+__all__ = ["outcome_of", "start_sweep"]
 
 
 def start_sweep(file: Path, root: Path, join: str, note: Path | None) -> str:
@@ -80,8 +78,11 @@ def _address(path: str) -> str:
     return _url(path)
 
 
-def leaderboard(path: str, console: Console) -> None:
-    """Show the trials of a sweep on W&B as those of a local one are shown."""
+def outcome_of(path: str) -> Outcome:
+    """What there is to show of the sweep `path` on W&B.
+
+    Raises: UserError if there is no such sweep, or W&B cannot be reached.
+    """
     if len([part for part in path.split("/") if part]) != 3:
         raise UserError(f"{path}: give the sweep as ENTITY/PROJECT/SWEEP, as its W&B page names it")
     with talk():
@@ -92,12 +93,14 @@ def leaderboard(path: str, console: Console) -> None:
         runs = list(api.runs(project, filters={"$and": [{"sweep": found.id}]}, lazy=False))
         sweep = from_mapping(Path(path), dict(config))
         rows = [_row(run, sweep) for run in runs]
-    say = plain(console)
-    if rows:
-        show(console, rows, sweep.metric, lambda row: repeat(sweep, row.params, Path("args.json")))
-    else:
-        say("No trial has started yet.")
-    say(f"\n{url}")
+    return Outcome(
+        title=f"{sweep.name}: {sweep.method} search with {sweep.program.as_posix()}",
+        where=url,
+        metric=sweep.metric,
+        rows=rows,
+        repeat=lambda row: repeat(sweep, row.params, Path("args.json")),
+        running=found.state == "RUNNING",
+    )
 
 
 def _row(run: Any, sweep: Sweep) -> Row:

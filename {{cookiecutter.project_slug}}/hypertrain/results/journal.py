@@ -218,7 +218,7 @@ def _locked(folder: Path) -> int:
     path = folder / LOCK
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        if not any(_lock(file) or time.sleep(0.05) for _ in range(5)):  # a reader is soon gone
+        if not _lock_soon(file):
             holder = os.read(file, 1000).decode(errors="replace").strip()
             raise UserError(
                 f"{folder}: another `python -m hypertrain` runs this sweep"
@@ -233,6 +233,15 @@ def _locked(folder: Path) -> int:
             error.filename = str(path)
         raise
     return file
+
+
+def _lock_soon(file: int) -> bool:
+    """`_lock`, with patience for whoever only looks whether the sweep runs."""
+    for _ in range(5):
+        if _lock(file):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _user() -> str:

@@ -1,40 +1,48 @@
 """What the tuner says before the first trial and after the last."""
 
-import hashlib
+import re
 from pathlib import Path
 
 from rich.console import Console
 
-from hypertrain.results.journal import FAILED, Journal
+from hypertrain.results.folder import About, about, describe
+from hypertrain.results.journal import Journal, damage
+from hypertrain.results.outcome import OUTPUT, Outcome, Row, of_records, shown
+from hypertrain.show.failures import causes, tail
+from hypertrain.show.look import leaderboard
 from hypertrain.show.report import write_report
-from hypertrain.show.table import Row, ranked, show
+from hypertrain.show.table import ranked
 from hypertrain.show.upload import upload
-from hypertrain.show.words import counted, plain
+from hypertrain.show.words import counted, listed, plain
 from hypertrain.sweepfile.sweep import Sweep
-from hypertrain.trial.command import repeat
-from hypertrain.trial.process import OUTPUT
-from hypertrain.trial.reason import last_lines
-from hypertrain.trial.run import ARGS
+
+CHECKPOINTS = ("results/checkpoints/*{}*", "checkpoints/*{}*", "*/checkpoints/*{}*")
+"""Where programs keep their models under the id of the W&B run."""
 
 
 def before(
     console: Console, sweep: Sweep, root: Path, results: Path, total: int | None, done: int
-) -> None:
-    """Tell what is about to run, and how it relates to what ran before."""
+) -> About:
+    """Tell what is about to run, and how it relates to what ran before; note it in the folder."""
     say = plain(console)
     trials = "until its limit" if total is None else counted(total, "trial")
     say(f"{sweep.path}: {sweep.method} search with {sweep.program.as_posix()}, {trials}")
-    fingerprint = hashlib.sha256((root / sweep.program).read_bytes()).hexdigest()
-    mark = root / results / "program.sha256"
-    if not mark.exists():
-        mark.write_text(fingerprint)
-        if len(list(root.glob("results/sweep-*"))) > 1:
-            say(f"The sweep file has changed: a new sweep, in {results}; earlier results stay.")
-        return
+    earlier = about(root / results)
+    now = describe(root / results, sweep, root)
     if done:
         say(f"Done already: {counted(done, 'trial')}, in {results}.")
-    if mark.read_text() != fingerprint:
-        say(f"{sweep.program} has changed since; to run all trials anew, move {results} away.")
+    elif earlier is None and len(list(root.glob("results/sweep-*"))) > 1:
+        say(f"The sweep file has changed: a new sweep, in {results}; earlier results stay.")
+    if earlier and earlier.code != now.code:
+        changed = listed(changes(earlier, now))
+        say(f"{changed} has changed since; to run all trials anew, move {results} away.")
+    return now
+
+
+def changes(earlier: About, now: About) -> list[str]:
+    """Files of the program that are not what they were in the earlier session."""
+    then, today = earlier.sources.get(earlier.code, {}), now.sources[now.code]
+    return sorted(file for file in {*then, *today} if then.get(file) != today.get(file))
 
 
 def after(
@@ -42,33 +50,53 @@ def after(
 ) -> None:
     """Print the leaderboard and what to do next; write the report."""
     say = plain(console)
-
-    def repeat_row(row: Row) -> str:
-        return repeat(sweep, row.params, results / "trials" / row.name / ARGS)
-
-    records = list(journal.records.values())
-    rows = [
-        Row(str(r.number), r.state, r.value, r.params, r.seconds, r.reason or "")
-        for r in records
-        if r.state
-    ]
-    if rows:
+    root = journal.folder.parents[len(results.parts) - 1]
+    records = [record for record in journal.records.values() if record.state]
+    found = of_records(journal.folder, root, records, about(journal.folder), sweep, False)
+    if damaged := damage(results, journal.damaged):
+        say(damaged)
+    if records:
         say("")
-        show(console, rows, sweep.metric, repeat_row)
-        title = f"{sweep.name}: {sweep.method} search with {sweep.program.as_posix()}"
-        best = ranked(rows, sweep.metric)[0]
-        command = repeat_row(best) if best.value is not None else None
-        write_report(journal.folder / "report.html", title, rows, sweep.metric, command)
-        say(f"\nReport: {results / 'report.html'}")
-    failed = [record for record in records if record.state == FAILED]
-    if failed and len(failed) == len(rows):
-        output = results / failed[-1].folder / OUTPUT
-        say(f"\nNo trial has completed. The last lines of {output}:")
-        for line in last_lines(journal.folder / failed[-1].folder / OUTPUT, 15):
-            say(f"  {line}")
-    elif failed:
-        say(f"\n{len(failed)} failed; the output of each is in {results}/trials/NUMBER/{OUTPUT}")
+        leaderboard(console, found)
+        write_report(journal.folder / "report.html", found)
+        _files(console, found, root)
+    if records and not any(record.done for record in records):
+        _nothing_completed(console, found)
     if commands := upload(journal.folder, results, sweep):
         say("\n  ".join(["\nBring the runs to W&B as a sweep, if you like:", *commands]))
     if interruption:
         say(f"\nStopped: {interruption}. The same command goes on where it stopped.")
+
+
+def _files(console: Console, found: Outcome, root: Path) -> None:
+    """Where the best trial's model and log are, its curves and the report."""
+    say = plain(console)
+    best = ranked(found.rows, found.metric)[0]
+    say("")
+    if best.value is not None:
+        for path in checkpoints(best, root):
+            say(f"Checkpoint: {path}")
+        say(f"Log: {shown(found, best, OUTPUT)}")
+    if found.folder and list(found.folder.glob("wandb/*run-*")):
+        say(f"Curves: wandb leet {found.where}/wandb")
+    say(f"Report: {found.where}/report.html")
+
+
+def checkpoints(row: Row, root: Path) -> list[Path]:
+    """Files below the project that bear the id of the trial's W&B run."""
+    if not row.run or not re.fullmatch(r"[\w-]+", row.run):
+        return []
+    bearing = re.compile(rf"(?<![\w-]){re.escape(row.run)}(?![\w-])")
+    found = (path for pattern in CHECKPOINTS for path in root.glob(pattern.format(row.run)))
+    named = sorted({path.relative_to(root) for path in found if bearing.search(path.name)})
+    return [path for path in named if path.suffix != ".part"]
+
+
+def _nothing_completed(console: Console, found: Outcome) -> None:
+    say = plain(console)
+    cause = causes(found.rows)[0]
+    log = shown(found, cause.rows[-1], OUTPUT)
+    folder = cause.rows[-1].folder
+    say(f"\nNo trial has completed. The last lines of {log}:")
+    for line in tail(folder / OUTPUT, 15) if folder else []:
+        say(f"  {line}")

@@ -1,29 +1,22 @@
-"""The table at the end: the best trials first, and the command that repeats the best."""
+"""The leaderboard as text: the best trials first, as many columns as fit the terminal."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hypertrain.show.words import duration, number, plain
+from hypertrain.answers.noise import Standing
+from hypertrain.results.outcome import RUNNING, Outcome, Row
+from hypertrain.show.words import duration, number, sentence
 from hypertrain.sweepfile.sweep import Metric
 
+__all__ = ["Row", "columns", "ranked", "show", "varied"]
 SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Row:
-    """One trial. value: best of the metric; None when it has none. seconds: of wall time."""
-
-    name: str
-    state: str
-    value: float | None
-    params: dict[str, Any]
-    seconds: float | None = None
-    note: str = ""
+GAP = 2
 
 
 def ranked(rows: Sequence[Row], metric: Metric | None) -> list[Row]:
@@ -32,44 +25,101 @@ def ranked(rows: Sequence[Row], metric: Metric | None) -> list[Row]:
     return sorted(rows, key=lambda row: (row.value is None, sign * (row.value or 0.0)))
 
 
-def show(
-    console: Console, rows: Sequence[Row], metric: Metric | None, repeat: Callable[[Row], str]
-) -> None:
-    """Print the leaderboard and, if a trial has a value, the command that repeats the best."""
-    order = ranked(rows, metric)
-    table = Table(title="Leaderboard", title_justify="left", title_style="bold", box=None)
-    names = varied(order)
-    for heading in ("#", *headings(metric, names)):
-        text = heading in names or heading == "state"
-        table.add_column(Text(heading), justify="left" if text else "right", overflow="fold")
-    for rank, row in enumerate(order[:SHOWN], start=1):
-        style = "bold green" if rank == 1 and row.value is not None else None
-        table.add_row(
-            *(Text(cell) for cell in (str(rank), *cells(row, metric, names))), style=style
-        )
+def show(console: Console, outcome: Outcome, standing: Standing | None) -> None:
+    """Print the leaderboard: no number and no word of it is ever cut in two."""
+    rows = ranked([row for row in outcome.rows if _has_place(row)], outcome.metric)
+    if not rows:
+        return
+    first = {row.name for row in standing.equal} if standing else set()
+    fitting, left_out = _fitting(_columns(rows[:SHOWN], outcome.metric), console.width)
+    metric = outcome.metric
+    named = not metric or any(column.heading == metric.name for column in fitting)
+    title = "Leaderboard" if named or not metric else f"Leaderboard by {metric.name}"
+    sentence(console, Text(title, "bold"))
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False)
+    for column in fitting:
+        table.add_column(Text(column.heading), justify=column.justify, no_wrap=True)
+    for index, row in enumerate(rows[:SHOWN]):
+        style = "bold green" if row.name in first else None
+        table.add_row(*(Text(column.cells[index]) for column in fitting), style=style)
     console.print(table)
-    if len(order) > SHOWN:
-        console.print(f"and {len(order) - SHOWN} more")
-    if order and order[0].value is not None:
-        plain(console)(f"\nRepeat the best trial:\n  {repeat(order[0])}")
+    if any(row.older for row in rows[:SHOWN]):
+        files = ", ".join(outcome.changed) or "the program"
+        sentence(console, f"* trained before {files} changed")
+    if left_out:
+        sentence(console, f"Not shown, but in the report: {', '.join(left_out)}.")
+    if len(rows) > SHOWN:
+        sentence(console, f"and {len(rows) - SHOWN} more")
 
 
-def headings(metric: Metric | None, names: Sequence[str]) -> list[str]:
+def columns(metric: Metric | None, names: Sequence[str]) -> list[str]:
+    """Headings of a table that has all the room it wants."""
     return ["trial", *([metric.name] if metric else []), *names, "time", "state"]
-
-
-def cells(row: Row, metric: Metric | None, names: Sequence[str]) -> list[str]:
-    """The row below `headings`."""
-    return [
-        row.name,
-        *([number(row.value)] if metric else []),
-        *(number(row.params.get(name)) for name in names),
-        "" if row.seconds is None else duration(row.seconds),
-        row.state + (f": {row.note}" if row.note else ""),
-    ]
 
 
 def varied(rows: Sequence[Row]) -> list[str]:
     """Names of the parameters that differ between the trials."""
-    names = dict.fromkeys(name for row in rows for name in row.params)
-    return [name for name in names if len({repr(row.params.get(name)) for row in rows}) > 1]
+    params = [row.flat for row in rows]
+    names = dict.fromkeys(name for found in params for name in found)
+    return [name for name in names if len({repr(found.get(name)) for found in params}) > 1]
+
+
+def places(rows: Sequence[Row]) -> list[str]:
+    """Ranks; equals share one, and what has no value has none."""
+    ranks: list[str] = []
+    for index, row in enumerate(rows):
+        equal = index and row.value == rows[index - 1].value
+        ranks.append("-" if row.value is None else ranks[-1] if equal else str(index + 1))
+    return ranks
+
+
+@dataclass(frozen=True)
+class _Column:
+    """always: shown in any case, with a shorter heading where its own is too long."""
+
+    heading: str
+    cells: list[str]
+    justify: Literal["left", "right"] = "left"
+    always: bool = False
+
+    @property
+    def width(self) -> int:
+        return max(cell_len(text) for text in (self.heading, *self.cells))
+
+
+def _has_place(row: Row) -> bool:
+    """Failures are told by cause instead."""
+    return row.value is not None or row.state in ("completed", "stopped", "finished", RUNNING)
+
+
+def _columns(rows: Sequence[Row], metric: Metric | None) -> list[_Column]:
+    params = [row.flat for row in rows]
+    values = [number(row.value) for row in rows]
+    times = ["" if row.seconds is None else duration(row.seconds) for row in rows]
+    return [
+        _Column("#", places(rows), "right", always=True),
+        _Column("trial", [row.name + "*" * row.older for row in rows], "right", always=True),
+        *([_Column(metric.name, values, "right", always=True)] if metric else []),
+        *(_Column(name, [_cell(found, name) for found in params]) for name in varied(rows)),
+        _Column("time", times),
+        _Column("state", [row.state for row in rows]),
+    ]
+
+
+def _cell(params: dict[str, Any], name: str) -> str:
+    return number(params[name]) if name in params else ""
+
+
+def _fitting(found: Sequence[_Column], width: int) -> tuple[list[_Column], list[str]]:
+    """The columns that there is room for, and the headings of the others."""
+    room = width + GAP
+    kept, left_out = [], []
+    for column in found:
+        if column.always and column.width + GAP > room:
+            column = replace(column, heading="value")
+        if column.always or column.width + GAP <= room:
+            kept.append(column)
+            room -= column.width + GAP
+        else:
+            left_out.append(column.heading)
+    return kept, left_out

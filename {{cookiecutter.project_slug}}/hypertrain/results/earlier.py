@@ -1,0 +1,90 @@
+"""Trainings that another sweep has done already: nothing is trained twice.
+
+A training is known by program, sources, command and parameters, not by the sweep file that asked
+for it: a grown grid, another metric, another method or a renamed file change nothing of it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hypertrain.results.folder import about, folders
+from hypertrain.results.journal import COMPLETED, STOPPED, Record, read
+from hypertrain.results.series import finite, series
+from hypertrain.sweepfile.space import as_sent
+from hypertrain.sweepfile.sweep import Sweep
+
+
+def earlier(root: Path, folder: Path, sweep: Sweep, code: str) -> dict[str, Record]:
+    """Ended trainings of the same program, command and code elsewhere in `results/`.
+
+    folder: of the sweep that asks; its own trials are not among them.
+    Returns: by `key(params)`, what `take` makes a record of `sweep` from. A trial that was stopped
+    early counts only where the same would be stopped: with equal metric and `early_terminate`.
+    """
+    found: dict[str, Record] = {}
+    for other in reversed(folders(root)):  # the newest wins
+        told = about(other)
+        if other.resolve() == folder.resolve() or not told:
+            continue
+        if told.program != sweep.program.as_posix() or told.command != _command(sweep):
+            continue
+        alike = told.early_terminate == sweep.raw.get("early_terminate") and (
+            sweep.metric is not None
+            and (told.metric, told.goal) == (sweep.metric.name, sweep.metric.goal)
+        )
+        for record in read(other)[0].values():
+            trained = record.state == COMPLETED or record.exit == 0
+            wanted = alike if record.state == STOPPED else trained
+            if wanted and record.code == code:
+                home = record.origin or f"{other.name}/{record.folder}"
+                found[key(record.params)] = replace(record, origin=home)
+    return found
+
+
+def key(params: Mapping[str, Any]) -> str:
+    """The same for parameters that a program is told alike."""
+    return json.dumps(as_sent(dict(params)), sort_keys=True)
+
+
+def take(record: Record, found: Record, folder: Path, sweep: Sweep) -> tuple[Record, list[float]]:
+    """`record`, ended as the training `found` by `earlier` ended, and its values of the metric.
+
+    The value is read back from what was logged; a training that never logged the metric has none,
+    and the record then stays without a state: it must be run.
+    """
+    taken = replace(found, number=record.number, point=record.point, bands=[], attempt=1)
+    if sweep.metric is None:
+        return replace(taken, state=COMPLETED, value=None, reason=None), []
+    name = sweep.metric.name
+    values = finite(series(folder / taken.folder, {name}).get(name, []))
+    if not values:
+        return record, []
+    state = STOPPED if found.state == STOPPED else COMPLETED
+    return replace(taken, state=state, value=sweep.metric.best(values), reason=None), values
+
+
+def misspelt(metric: str, logged: set[str]) -> str | None:
+    """What to say when a whole training logged no such metric; None if it did.
+
+    logged: every name that the training logged.
+    """
+    if metric in logged:
+        return None
+    if not logged:
+        return f"metric.name: {metric} was never logged; the program logged nothing"
+    folded = {name.casefold(): name for name in logged}
+    near = get_close_matches(metric.casefold(), folded, n=3, cutoff=0.5)
+    names = ", ".join([folded[name] for name in near] or sorted(logged)[:20])
+    return (
+        f"metric.name: {metric} was never logged; "
+        + (f"did you mean {names}?" if near else f"the program logged {names}.")
+        + " Correct the file: what is trained by now is not trained again"
+    )
+
+
+def _command(sweep: Sweep) -> list[Any] | None:
+    return list(sweep.command) if sweep.command else None

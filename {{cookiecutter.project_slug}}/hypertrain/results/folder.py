@@ -1,0 +1,138 @@
+"""The results folders: what each says of itself, and which one is meant.
+
+results/sweep-ID/about.json     what this module writes: file, program, host, sources by code
+                 sweep.yaml     the sweep file as it was when the latest session began
+                 journal.jsonl  see `journal.py`
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypertrain import UserError
+from hypertrain.results.journal import HOST, JOURNAL
+from hypertrain.results.sources import fingerprint, sources
+from hypertrain.sweepfile.sweep import Sweep, load
+
+ABOUT, SWEEP_FILE = "about.json", "sweep.yaml"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a results folder says of its sweep.
+
+    file: the sweep file's path in the project. code: fingerprint of the sources today; `sources`
+    holds the files and hashes of each code that trials ran with. begun: Unix time.
+    """
+
+    file: str
+    name: str
+    program: str
+    method: str
+    metric: str | None
+    goal: str | None
+    command: list[Any] | None
+    early_terminate: Any
+    code: str
+    begun: float
+    host: str = HOST
+    python: str = field(default_factory=platform.python_version)
+    sources: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def describe(folder: Path, sweep: Sweep, root: Path) -> About:
+    """Write what the folder says of itself, as a session begins.
+
+    Raises: OSError.
+    """
+    files = sources(root, sweep.program, sweep.command or ())
+    code = fingerprint(files)
+    before = about(folder)
+    now = About(
+        file=os.path.relpath(sweep.path, root) if sweep.path.is_absolute() else str(sweep.path),
+        name=sweep.name,
+        program=sweep.program.as_posix(),
+        method=sweep.method,
+        metric=sweep.metric.name if sweep.metric else None,
+        goal=sweep.metric.goal if sweep.metric else None,
+        command=list(sweep.command) if sweep.command else None,
+        early_terminate=sweep.raw.get("early_terminate"),
+        code=code,
+        begun=before.begun if before else time.time(),
+        sources={**(before.sources if before else {}), code: files},
+    )
+    _replace(folder / ABOUT, json.dumps(asdict(now), indent=1).encode())
+    _replace(folder / SWEEP_FILE, sweep.path.read_bytes())
+    return now
+
+
+def about(folder: Path) -> About | None:
+    """What the folder says of itself; None when it says nothing that can be read."""
+    try:
+        return About(**json.loads((folder / ABOUT).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def folders(root: Path) -> list[Path]:
+    """The project's results folders, the one written to last comes first."""
+    found = [journal.parent for journal in (root / "results").glob(f"*/{JOURNAL}")]
+    return sorted(found, key=lambda folder: (folder / JOURNAL).stat().st_mtime, reverse=True)
+
+
+def find(root: Path, named: str | None, sweep_file: Path | None) -> Path:
+    """The results folder that is meant: by its path, by its sweep file, else the newest.
+
+    Raises: UserError.
+    """
+    if named is not None:
+        path = Path(named)
+        for folder in (path, path.parent, root / "results" / named):
+            if (folder / JOURNAL).is_file():
+                return folder
+        what = "is no results folder: it holds no journal.jsonl"
+        raise UserError(f"{named}: {what if path.exists() else 'does not exist'}{_known(root)}")
+    if sweep_file is not None:
+        folder = root / "results" / f"sweep-{load(sweep_file, root).id}"
+        if (folder / JOURNAL).is_file():
+            return folder
+        raise UserError(f"{sweep_file}: has not been run yet{_known(root)}")
+    found = folders(root)
+    if not found:
+        raise UserError("results: holds no sweep yet; `python -m hypertrain` runs one")
+    return found[0]
+
+
+def sweep_of(folder: Path, root: Path) -> Sweep | None:
+    """The sweep of a results folder, as its file was; of an old folder, as the file is today."""
+    own = folder / SWEEP_FILE
+    for path in [own] if own.is_file() else _sweep_files(root):
+        try:
+            sweep = load(path, root)
+        except UserError:
+            continue
+        if path == own or folder.name == f"sweep-{sweep.id}":
+            return sweep
+    return None
+
+
+def _known(root: Path) -> str:
+    names = [str(folder.relative_to(root)) for folder in folders(root)[:3]]
+    return f"; there are {', '.join(names)}" if names else "; there is none in results/ yet"
+
+
+def _sweep_files(root: Path) -> Iterator[Path]:
+    for pattern in ("config/*.y*ml", "*.y*ml"):
+        yield from sorted(root.glob(pattern))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """All of the new content or still the old."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)

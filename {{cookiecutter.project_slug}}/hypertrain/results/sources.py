@@ -1,0 +1,138 @@
+"""Which code a trial runs: the program and the user's own modules that it imports.
+
+The program's text is read, nothing of it runs. A module counts as the user's when it lies neither
+in the standard library nor among the installed packages.
+"""
+
+import ast
+import hashlib
+import re
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+SCRIPT = re.compile(rb"[\w./-]+\.py\b", re.ASCII)
+INSTALLED = tuple(
+    Path(place).resolve()
+    for name, place in sysconfig.get_paths().items()
+    if name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+PACKAGES = {"site-packages", "dist-packages"}
+
+
+def sources(root: Path, program: Path, words: Sequence[object] = ()) -> dict[str, str]:
+    """SHA-256 of each file, by its path from `root`.
+
+    program: relative to `root`. words: of the command; what they name, as a file or a module,
+    counts too.
+    """
+    named = [str(program), *(path for word in words for path in _paths(str(word)))]
+    seen: dict[Path, bytes] = {}
+    for file in (root / name for name in named if _is_file(root / name)):
+        _follow(file.resolve(), root.resolve(), seen)
+    return {
+        _shown(file, root.resolve()): hashlib.sha256(text).hexdigest()
+        for file, text in sorted(seen.items())
+    }
+
+
+def fingerprint(files: dict[str, str]) -> str:
+    """Names the whole of the sources: 12 hexadecimal digits."""
+    return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:12]
+
+
+def _paths(word: str) -> Iterator[str]:
+    yield word
+    if all(part.isidentifier() for part in word.split(".")):  # after -m
+        path = word.replace(".", "/")
+        yield from (f"{path}.py", f"{path}/__main__.py")
+
+
+def _follow(file: Path, root: Path, seen: dict[Path, bytes]) -> None:
+    if file in seen:
+        return
+    try:
+        seen[file] = text = file.read_bytes()
+    except OSError:
+        return
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):  # a shell script, say
+        for name in SCRIPT.findall(text):
+            if _is_file(root / name.decode()):
+                _follow((root / name.decode()).resolve(), root, seen)
+        return
+    places = [file.parent, root, root / "src"]
+    for name, level in dict.fromkeys(_imported(tree)):
+        for found in _files(name, level, file, places):
+            _follow(found, root, seen)
+
+
+def _imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Dotted names that may be modules, and how many dots stood before them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, 0
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.level
+            for alias in node.names:
+                yield f"{node.module or ''}.{alias.name}".strip("."), node.level
+
+
+def _files(name: str, level: int, file: Path, places: Sequence[Path]) -> Iterator[Path]:
+    """Files of the user's that importing `name` runs: the packages on the way and the module."""
+    if level:
+        yield from _below(file.parents[level - 1], name.split(".") if name else [])
+        return
+    parts = name.split(".")
+    for place in places:
+        found = list(_below(place, parts))
+        if found:
+            yield from found
+            return
+    yield from _elsewhere(parts)
+
+
+def _below(place: Path, parts: Sequence[str]) -> Iterator[Path]:
+    for part in parts:
+        package = place / part / "__init__.py"
+        module = place / f"{part}.py"
+        if _is_file(package):
+            yield package.resolve()
+        elif _is_file(module):
+            yield module.resolve()
+            return
+        place = place / part
+
+
+def _elsewhere(parts: Sequence[str]) -> Iterator[Path]:
+    """On PYTHONPATH, or installed as editable."""
+    top = parts[0]
+    if top in sys.stdlib_module_names or top == "hypertrain":
+        return
+    try:
+        spec = find_spec(top)
+    except (ImportError, AttributeError, ValueError):
+        return
+    origin = Path(spec.origin).resolve() if spec and spec.has_location and spec.origin else None
+    if not origin or any(origin.is_relative_to(place) for place in INSTALLED):
+        return
+    if PACKAGES & set(origin.parts):  # of the user, or of the environment below this one
+        return
+    yield origin
+    if spec and spec.submodule_search_locations:
+        yield from _below(origin.parent, parts[1:])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a null
+        return False
+
+
+def _shown(file: Path, root: Path) -> str:
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.as_posix()

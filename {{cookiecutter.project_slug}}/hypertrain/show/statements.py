@@ -1,0 +1,47 @@
+"""What the search showed, in sentences that hold."""
+
+from collections.abc import Sequence
+
+from hypertrain.answers.dead import Dead
+from hypertrain.answers.importance import DUMMY, Importance
+from hypertrain.answers.noise import Standing
+from hypertrain.show.words import counted, listed, number
+from hypertrain.sweepfile.sweep import Metric
+
+
+def place(standing: Standing, metric: Metric) -> str:
+    """Who is first, and how many are as good."""
+    value = f"{metric.name} {number(standing.equal[0].value)}"
+    names = [row.name for row in standing.equal]
+    if len(names) == 1:
+        first = f"Best: {value}, trial {names[0]}."
+    else:
+        first = f"{len(names)} trials tie at {value}: {listed(names)}."
+    return f"{first} {_noise(standing)}"
+
+
+def _noise(standing: Standing) -> str:
+    if standing.noise is None:
+        return "How much of a difference is chance is not known."
+    known = f"(sd {number(standing.noise.sd)}, {counted(standing.noise.freedom + 1, 'run')})"
+    if not standing.within:
+        return f"No other is within the noise {known}."
+    near = counted(len(standing.within), "other trial")
+    verb = "is" if len(standing.within) == 1 else "are"
+    names = listed([row.name for row in standing.within])
+    return f"{near} {verb} within the noise of that {known}: {names}."
+
+
+def without_effect(dead: Sequence[Dead]) -> list[str]:
+    return [f"`{one.name}` had no effect in {one.pairs} of {one.pairs} pairs." for one in dead]
+
+
+def weight(found: Sequence[Importance], problem: str) -> str:
+    """Which parameters matter, in a line."""
+    if problem:
+        return f"Importance: {problem}."
+    seen = [f"{one.name} {one.share:.0%}" for one in found if one.visible and one.name != DUMMY]
+    unseen = [one.name for one in found if not one.visible and one.name != DUMMY]
+    parts = [f"Importance: {listed(seen)}." if seen else ""]
+    parts += [f"No visible effect: {listed(unseen)}." if unseen else ""]
+    return " ".join(filter(None, parts))
