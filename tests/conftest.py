@@ -19,7 +19,14 @@ sys.dont_write_bytecode = True  # caches in the template folder would be baked a
 signal.signal(signal.SIGINT, signal.default_int_handler)
 ROOT = Path(__file__).resolve().parents[1]
 Bake = Callable[..., Path]
-LONGEST = ("test_flow", "test_readme", "test_wandb_sweep", "test_guide", "test_sweep")
+LONGEST = (
+    "test_by_hand",
+    "test_flow",
+    "test_readme",
+    "test_wandb_sweep",
+    "test_guide",
+    "test_sweep",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

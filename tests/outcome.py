@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-import signal
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import run_file
 from run_file import WrittenRun
@@ -24,10 +23,7 @@ VOLATILE = [
     (r"\d{4}-\d\d-\d\d(?:[ T_/]\d\d[:-]\d\d[:-]\d\d(?:[.,]\d+)?(?:[+]\d\d:\d\d)?)?", "TIME"),
     (r"\b\d?\d:\d\d(?::\d\d)?(?:[.,]\d+)?\b", "TIME"),
     (r"\d+(?:\.\d+)? ?(?:ms|us|s|sec|it/s|s/it)(?:/\w+)?(?![\w.])", "DURATION"),
-    (
-        r"(?i)\b(pids?|pgid|process|exitcode|local_rank)\b([ :=]*(?:\d+\)?)?[ :(=]*(?:pid: )?)\d+",
-        r"\1",
-    ),
+    (r"(?i)\b(pids?|pgid|process)\b[ :=]*\d+", r"\1"),
     (r"(?<=127\.0\.0\.1:)\d+|(?<=localhost:)\d+|(?<=\]:)\d+", "PORT"),
     (r"/tmp/\w+", "TEMPORARY"),
 ]
@@ -42,6 +38,13 @@ W_AND_B_SAYS = re.compile(
 UNPROMISED_KEYS = re.compile(
     r"^(_timestamp|_runtime|_wandb\b.*|.*\.(path|size|sha256|_latest_artifact_path|artifact_path))$"
 )
+
+
+class Ids(NamedTuple):
+    """What W&B calls a trial's run and its sweep."""
+
+    run: str
+    sweep: str
 
 
 @dataclass
@@ -107,14 +110,12 @@ def together(outcomes: Iterable[Outcome]) -> Outcome:
 # Looking
 
 
-def trial(
-    root: Path, log: Path, metric: Mapping[str, Any], status: int | None, run_id: str
-) -> Trial:
-    """What the trial whose run is `run_id` left in the project and in `log`."""
-    own = [run for run in written(root) if run.id == run_id]
-    console = lines(log.read_bytes().decode(errors="replace"), root, run_id)
+def trial(root: Path, log: Path, metric: Mapping[str, Any], status: int | None, ids: Ids) -> Trial:
+    """What the trial left in the project and in `log`."""
+    own = [run for run in written(root) if run.id == ids.run]
+    console = lines(log.read_bytes().decode(errors="replace"), root, ids)
     shell = None if status is None else status if status >= 0 else 128 - status
-    return Trial(run_id, shell, best(own, metric), console, [_run(root, run) for run in own])
+    return Trial(ids.run, shell, best(own, metric), console, [_run(root, run, ids) for run in own])
 
 
 def recorded_trial(
@@ -123,10 +124,11 @@ def recorded_trial(
     """What the sweep tells of a trial in its journal, beside what the trial left."""
     attempt = record.get("attempt", 1)
     name = f"{record['number']}" + (f"-{attempt}" if attempt > 1 else "")
-    run_id = f"{results.name.removeprefix('sweep-')}-{name}"
-    found = trial(root, results / "trials" / name / "output.log", metric, None, run_id)
+    log = results / "trials" / name / "output.log"
+    told = (run.id for run in written(root) if run.id.endswith(f"-{name}"))
+    ids = Ids(next(told, f"none-{name}"), results.name.removeprefix("sweep-"))
+    found = trial(root, log, metric, record.get("exit"), ids)
     found.reason = record.get("reason") or ""
-    found.status = _status(found.reason)
     found.completed = record["state"] == "completed"
     found.value = record.get("value")
     return found
@@ -135,16 +137,8 @@ def recorded_trial(
 def finish(root: Path, before: Mapping[str, bytes], trials: list[Trial]) -> Outcome:
     """The trials together with what belongs to none of them."""
     ids = {trial.id for trial in trials}
-    others = [_run(root, run) for run in written(root) if run.id not in ids]
-    return Outcome(trials, others, files(root, before))
-
-
-def _status(reason: str) -> int:
-    if said := re.match(r"exit status (\d+)", reason):
-        return int(said[1])
-    if said := re.match(r"killed by (SIG\w+)", reason):
-        return 128 + signal.Signals[said[1]]
-    return 0
+    others = [_run(root, run, Ids(run.id, "")) for run in written(root) if run.id not in ids]
+    return Outcome(trials, others, files(root, before, ids))
 
 
 def best(runs: list[WrittenRun], metric: Mapping[str, Any]) -> float | None:
@@ -158,7 +152,7 @@ def best(runs: list[WrittenRun], metric: Mapping[str, Any]) -> float | None:
     return float(choose(last)) if last else None
 
 
-def files(root: Path, before: Mapping[str, bytes]) -> dict[str, set[str]]:
+def files(root: Path, before: Mapping[str, bytes], runs: Iterable[str]) -> dict[str, set[str]]:
     """Files that are new or changed, without W&B's own, results and caches."""
     found: dict[str, set[str]] = {}
     for path in root.rglob("*"):
@@ -168,8 +162,9 @@ def files(root: Path, before: Mapping[str, bytes]) -> dict[str, set[str]]:
             continue
         content = path.read_bytes()
         if before.get(name) != content:
-            name = re.sub(r"tb/[^/]+", "tb/RUN", masked(name, IN_NAMES))
-            found.setdefault(name, set()).add(_kind(content))
+            for run in runs:
+                name = name.replace(run, "RUN")
+            found.setdefault(masked(name, IN_NAMES), set()).add(_kind(content))
     return found
 
 
@@ -182,18 +177,19 @@ def _kind(content: bytes) -> str:
         return "binary"
 
 
-def lines(text: str, root: Path, run_id: str) -> Counter[str]:
+def lines(text: str, root: Path, ids: Ids) -> Counter[str]:
     """Lines of a console as a terminal would show them, without those of W&B and its agent."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
     shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
     said = W_AND_B_SAYS.sub("", "\n".join(shown)).split("\n")
-    return Counter(masked(_placed(line, root, run_id), VOLATILE) for line in said if line)
+    return Counter(masked(_placed(line, root, ids), VOLATILE) for line in said if line)
 
 
-def _placed(text: str, root: Path, run_id: str) -> str:
-    """Text without where the project lies and what its run is called."""
+def _placed(text: str, root: Path, ids: Ids) -> str:
+    """Text without where the project lies and what W&B calls things."""
     text = text.replace(str(root), "ROOT").replace(str(root.with_name("home")), "HOME")
-    return text.replace(run_id, "RUN")
+    text = text.replace(ids.run, "RUN")
+    return text.replace(ids.sweep, "SWEEP") if ids.sweep else text
 
 
 def masked(text: str, masks: list[tuple[str, str]]) -> str:
@@ -208,10 +204,10 @@ def written(root: Path) -> list[WrittenRun]:
     return sorted(map(run_file.read, found), key=lambda run: run.started)
 
 
-def _run(root: Path, run: WrittenRun) -> Run:
+def _run(root: Path, run: WrittenRun, ids: Ids) -> Run:
     attributes = dict(run.attributes)
-    attributes["program"] = _placed(attributes.get("program", ""), root, run.id)
-    attributes["args"] = [_placed(word, root, run.id) for word in attributes.get("args", [])]
+    attributes["program"] = _placed(attributes.get("program", ""), root, ids)
+    attributes["args"] = [_placed(word, root, ids) for word in attributes.get("args", [])]
     media = run.path.parent / "files"
     names = (path.relative_to(media).as_posix() for path in media.rglob("*") if path.is_file())
     return Run(
@@ -222,7 +218,7 @@ def _run(root: Path, run: WrittenRun) -> Run:
         _promised(run.summary),
         run.metrics,
         sorted(run.artifacts),
-        lines(run.output, root, run.id),
+        lines(run.output, root, ids),
         {masked(name, IN_NAMES) for name in names if name.startswith(("media/", "code/"))},
         run.exit_code,
     )
@@ -277,7 +273,7 @@ def _of_trials(hand: Trial, other: Trial, unpromised: frozenset[str]) -> list[st
 
 
 def _of_runs(hand: Run, other: Run, unpromised: frozenset[str]) -> list[str]:
-    told = _of_dicts("attribute", _given(hand), _given(other, hand))
+    told = _of_dicts("attribute", *_attributes(hand, other))
     told += _of_dicts("config", hand.config, other.config)
     if "history" not in unpromised:
         told += _of_dicts("summary", hand.summary, other.summary)
@@ -299,16 +295,23 @@ def _of_runs(hand: Run, other: Run, unpromised: frozenset[str]) -> list[str]:
 
 def _kinds(runs: list[Run]) -> Counter[str]:
     return Counter(
-        f"{run.attributes['display_name']} {run.config} {run.history} {run.exit_code}"
+        f"{run.attributes['display_name']} {run.config} {rows} {run.exit_code}"
         for run in runs
+        for rows in [[sorted(row.items()) for row in run.history]]
     )
 
 
-def _given(run: Run, hand: Run | None = None) -> dict[str, Any]:
-    """Attributes that the program has given; a sweep names what the program leaves unnamed."""
-    free = ("display_name", "run_group")
-    by_program = (hand or run).attributes
-    return {k: v for k, v in run.attributes.items() if k not in free or by_program.get(k)}
+def _attributes(hand: Run, other: Run) -> list[dict[str, Any]]:
+    """What to compare. A sweep names what the program leaves unnamed; a run of less than a
+    second may end before W&B has written down its command.
+    """
+    left_out = {name for name in ("display_name", "run_group") if not hand.attributes.get(name)}
+    if not (hand.attributes["program"] and other.attributes["program"]):
+        left_out |= {"program", "args"}
+    return [
+        {name: value for name, value in run.attributes.items() if name not in left_out}
+        for run in (hand, other)
+    ]
 
 
 def _of_dicts(what: str, hand: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -21,21 +21,26 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import outcome
 import wandb_api
 import yaml
 from conftest import ROOT, tree
 from environments import commands, environment
-from outcome import Outcome
+from outcome import Ids, Outcome
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 from wandb.sdk.lib.config_util import save_config_file_from_dict
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 SHAPES = ROOT / "tests" / "shapes"
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
 SWEEP_FILE = Path("config", "wandb-sweep.yaml")
 MARK = "SHAPE_IS_RUN_AS"
+HAND, SERVER = Ids("c4d7e0f3", "5a1d0b2c"), "e7a9c1d3"
+"""Ids by hand, and of the sweep on the server."""
 TIME = 240.0
 """Seconds for any one command."""
 
@@ -143,7 +148,7 @@ def by_hand(place: Place, point: Mapping[str, Any]) -> Outcome:
     """Run the command of one trial as someone would who repeats what `wandb agent` starts."""
     sweep = place.shape.sweep
     args = {name: {"value": value} for name, value in point.items()}
-    config = "wandb/sweep-by-hand/config-hand1.yaml"
+    config = f"wandb/sweep-{HAND.sweep}/config-{HAND.run}.yaml"
     (place.root / config).parent.mkdir(parents=True)
     save_config_file_from_dict(str(place.root / config), args)  # type: ignore[no-untyped-call]
     macros = create_sweep_command_args({"args": args})
@@ -154,13 +159,13 @@ def by_hand(place: Place, point: Mapping[str, Any]) -> Outcome:
     environ = {
         "WANDB_MODE": "offline",
         "WANDB_PROJECT": project_name(sweep),
-        "WANDB_SWEEP_ID": "by-hand",
-        "WANDB_RUN_ID": "hand1",
+        "WANDB_SWEEP_ID": HAND.sweep,
+        "WANDB_RUN_ID": HAND.run,
         "WANDB_SWEEP_PARAM_PATH": config,
     }
     status = run_command(words, place, environ)
     leftovers(place, patience=0.5)  # by hand nobody ends what a program leaves behind
-    trial = outcome.trial(place.root, place.log, sweep["metric"], status, "hand1")
+    trial = outcome.trial(place.root, place.log, sweep["metric"], status, HAND)
     return outcome.finish(place.root, place.before, [trial])
 
 
@@ -210,7 +215,7 @@ def sweep(place: Place, *options: str, before: Callable[[], None] | None = None)
     status = run_command(words, place, {"WANDB_MODE": "offline"}, before)
     left = leftovers(place, patience=2)
     said = place.log.read_text()
-    assert "Traceback" not in said, said
+    assert not re.search("^Traceback", said, re.MULTILINE), said
     (results,) = (place.root / "results").glob("sweep-*")
     records: dict[int, dict[str, Any]] = {}
     for line in (results / "journal.jsonl").read_text().splitlines():
@@ -240,14 +245,14 @@ def agent(place: Place, count: int) -> Outcome:
     sweep = place.shape.sweep
     with wandb_api.serve() as server:
         points, size = wandb_api.points(sweep)
-        told = wandb_api.Sweep("e7a9c1d3", server.entity, project_name(sweep), sweep, points, size)
+        told = wandb_api.Sweep(SERVER, server.entity, project_name(sweep), sweep, points, size)
         server.sweeps[told.name] = told
         words = [place.python, "-c", AGENT, "agent", f"--count={count}", told.path]
         mode = "online" if place.shape.online else "offline"
         run_command(words, place, {**server.env, "WANDB_MODE": mode})
         started = [run.name for run in server.runs.values() if run.sweep == told.name]
         trials = [
-            outcome.trial(place.root, place.log, sweep["metric"], None, run_id)
+            outcome.trial(place.root, place.log, sweep["metric"], None, Ids(run_id, SERVER))
             for run_id in started
         ]
         for trial in trials:
@@ -284,9 +289,7 @@ def marked(place: Place) -> dict[int, str]:
     return found
 
 
-def at_once(
-    count: int, function: Callable[[int], Outcome], numbers: Iterable[int]
-) -> list[Outcome]:
-    """The function's results for the numbers, `count` calls at a time."""
+def at_once(count: int, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """The function's results for the items, `count` calls at a time."""
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(function, numbers))
+        return list(pool.map(function, items))

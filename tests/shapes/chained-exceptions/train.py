@@ -1,4 +1,4 @@
-# Special: an exception from another one, within a handler; the innermost is what helps.
+# Special: exceptions in a chain, one of them hidden; the innermost that is shown is what helps.
 import argparse
 
 import wandb
@@ -7,8 +7,8 @@ import wandb
 def step(lr):
     try:
         {}[lr]
-    except KeyError as error:
-        raise ValueError(f"no schedule for the rate {lr}\nknown are: none") from error
+    except KeyError:
+        raise ValueError(f"no schedule for the rate {lr}\nknown are: none") from None
 
 
 parser = argparse.ArgumentParser()

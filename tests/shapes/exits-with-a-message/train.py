@@ -11,4 +11,4 @@ args = parser.parse_args()
 run = wandb.init(config=vars(args))
 run.log({"acc": args.lr})
 if args.lr == 0.1:
-    sys.exit("the rate 0.1 is too high\nfor this data")
+    sys.exit("the rate 0.1 is too high")

@@ -8,8 +8,8 @@ import wandb
 
 CHILD = """
 import sys, time
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     sys.exit(5)
