@@ -43,9 +43,8 @@ def test_cores_are_those_of_the_container(
         (tmp_path / name).write_text(f"{content}\n")
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert machine.default_workers() == cores
-    machine.share_threads(2)
+    assert machine.cores() == cores
+    assert machine.share_threads(2) == str(max(1, cores // 2))
     assert os.environ["OMP_NUM_THREADS"] == str(max(1, cores // 2))
 
 
@@ -73,23 +72,30 @@ SLICES = [Gpu("MIG-a", "NVIDIA H200 MIG 1g.18gb"), Gpu("MIG-b", "NVIDIA H200 MIG
 @pytest.mark.parametrize(
     ("asked", "found", "cores", "places", "workers", "why"),
     [
-        (Asked(), [], 4, [], 4, "of 4 cores"),
-        (Asked(), [], 64, [], 8, "of 64 cores"),
-        (Asked(workers=20), [], 1, [], 20, "of 1 core"),
-        (Asked(trials_per_gpu="auto"), [], 2, [], 2, "there is no GPU for --trials-per-gpu"),
-        (Asked(), gpus(1), 16, ["0"], 1, "1 on each of 1 GPU (NVIDIA H200); --trials-per-gpu auto"),
-        (Asked(), gpus(2), 16, ["0", "1"], 2, "1 on each of 2 GPUs (NVIDIA H200)"),
-        (Asked(workers=3), gpus(2), 16, ["0", "1"], 3, "on 2 GPUs (NVIDIA H200)"),
-        (Asked(trials_per_gpu=4), gpus(2), 16, ["0", "1"], 8, "4 on each of 2 GPUs"),
-        (Asked(trials_per_gpu=1), gpus(1, model=""), 16, ["0"], 1, "1 on each of 1 GPU"),
-        (Asked(gpus_per_trial=2), gpus(4), 16, ["01", "23"], 2, "1 on each of 2 groups of 2 GPUs"),
-        (Asked(gpus_per_trial=2), gpus(3), 16, ["01"], 1, "1 on each of 1 group of 2 GPUs"),
-        (Asked(gpus_per_trial=2, trials_per_gpu=2), gpus(2), 16, ["01"], 2, "2 on each of 1 group"),
+        (Asked(), [], 4, [], 4, ""),
+        (Asked(), [], 64, [], 8, ""),
+        (Asked(workers=20), [], 1, [], 20, ""),
+        (Asked(trials_per_gpu="auto"), [], 2, [], 2, "--trials-per-gpu: there is no GPU"),
+        (Asked(), gpus(1), 16, ["0"], 1, "1 trial at once on each of 1 GPU (NVIDIA H200); --tr"),
+        (Asked(), gpus(2), 16, ["0", "1"], 2, "1 trial at once on each of 2 GPUs (NVIDIA H200)"),
+        (Asked(workers=3), gpus(2), 16, ["0", "1"], 3, "Trials are dealt to 2 GPUs (NVIDIA H200)"),
+        (Asked(trials_per_gpu=4), gpus(2), 16, ["0", "1"], 8, "4 trials at once on each of 2 GPUs"),
+        (Asked(trials_per_gpu=1), gpus(1, model=""), 16, ["0"], 1, "1 trial at once on each of 1 "),
+        (Asked(gpus_per_trial=2), gpus(4), 16, ["01", "23"], 2, "on each of 2 groups of 2 GPUs"),
+        (Asked(gpus_per_trial=2), gpus(3), 16, ["01"], 1, "on each of 1 group of 2 GPUs"),
+        (Asked(gpus_per_trial=2, trials_per_gpu=2), gpus(2), 16, ["01"], 2, "2 trials at once on"),
         (Asked(gpus_per_trial=1), SLICES, 16, ["a", "b"], 2, "2 GPUs (NVIDIA H200 MIG 1g.18gb)"),
-        (Asked(trials_per_gpu="auto"), gpus(1), 16, ["0"], 8, "up to 8 on each of 1 GPU"),
-        (Asked(trials_per_gpu="auto"), gpus(4), 16, ["0", "1", "2", "3"], 16, "up to 4 on each"),
-        (Asked(trials_per_gpu="auto"), gpus(4), 2, ["0", "1", "2", "3"], 4, "up to 1 on each"),
-        (Asked(trials_per_gpu="auto"), gpus(1, memory=None), 9, ["0"], 1, "cannot be read (pip"),
+        (Asked(trials_per_gpu="auto"), gpus(1), 16, ["0"], 8, "Up to 8 trials at once on each of "),
+        (Asked(trials_per_gpu="auto"), gpus(4), 16, ["0", "1", "2", "3"], 16, "Up to 4 trials at"),
+        (
+            Asked(trials_per_gpu="auto"),
+            gpus(4),
+            2,
+            ["0", "1", "2", "3"],
+            4,
+            "Up to 1 trial at once",
+        ),
+        (Asked(trials_per_gpu="auto"), gpus(1, memory=None), 9, ["0"], 1, "cannot be read"),
     ],
 )
 def test_trials_share_the_machine(
@@ -99,6 +105,7 @@ def test_trials_share_the_machine(
     assert ["".join(gpu.name[4:] for gpu in place) for place in shared.places] == places
     assert shared.workers == workers
     assert why in shared.why
+    assert bool(why) == bool(shared.why)
     assert shared.grows == (asked.trials_per_gpu == "auto" and workers > len(places) > 0)
 
 

@@ -48,30 +48,34 @@ def _run(arguments: argparse.Namespace) -> int:
             start_sweep(file, root, arguments.join, arguments.note)
             return 0
         case "worker":
-            from hypertrain.machine import gpus
             from hypertrain.online.worker import work
 
-            limits = _limits(arguments, len(gpus()) or 1)
+            limits = _limits(arguments, on_cores=1)
             return work(arguments.sweep_path, root, limits, arguments.count, _console())
         case "leaderboard" | "list" | "report" | "export":
             _look(arguments, root)
             return 0
         case _:
             from hypertrain.local import tune
-            from hypertrain.machine import default_workers
 
-            limits = _limits(arguments, default_workers())
+            limits = _limits(arguments)
             return tune(load(file, root), root, limits, arguments.count, _console())
 
 
-def _limits(arguments: argparse.Namespace, workers: int) -> "Limits":
+def _limits(arguments: argparse.Namespace, on_cores: int | None = None) -> "Limits":
+    """on_cores: trials at once where there is no GPU; None leaves it to the number of cores."""
+    from hypertrain import gpus, machine
     from hypertrain.tuner import Limits
 
+    found = gpus.visible()
+    workers = arguments.workers or (None if found else on_cores)
+    asked = machine.Asked(workers, arguments.trials_per_gpu, arguments.gpus_per_trial)
     return Limits(
-        workers=arguments.workers or workers,
+        share=machine.share(asked, found, machine.cores()),
         seconds=arguments.time_limit,
         trial_seconds=arguments.trial_time_limit,
         cold=arguments.cold,
+        keep=arguments.keep,
     )
 
 
@@ -200,6 +204,20 @@ def _add_limits(parser: argparse.ArgumentParser, **options: Any) -> None:
         metavar="N",
         help="trials at once [one for each GPU, else for each core up to 8; of a worker, else one]",
     )
+    add(
+        "--trials-per-gpu",
+        type=_positive_or_auto,
+        metavar="N",
+        help="trials at once on each GPU; `auto` finds out how many pay [1]",
+    )
+    add("--gpus-per-trial", type=_positive, metavar="N", help="GPUs that each trial sees [1]")
+    add(
+        "--keep",
+        type=_number_or_all,
+        default=5,
+        metavar="N",
+        help="trials whose checkpoints stay, the best ones; `all` keeps all [5]",
+    )
     add("--count", type=_positive, metavar="N", help="trials in all [what the sweep file says]")
     add(
         "--time-limit",
@@ -219,6 +237,18 @@ def _add_limits(parser: argparse.ArgumentParser, **options: Any) -> None:
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _positive_or_auto(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)
+
+
+def _number_or_all(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is neither a whole number nor `all`")
     return int(text)
 
 

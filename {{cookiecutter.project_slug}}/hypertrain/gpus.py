@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,13 @@ def visible() -> list[Gpu]:
             break  # as CUDA does: what follows a name that means nothing is hidden too
         found.append(gpu)
     return found
+
+
+def memory(groups: Sequence[Sequence[Gpu]]) -> list[tuple[int, int]]:
+    """Bytes in use and in all of each of these GPUs; nothing if one of them cannot be asked."""
+    found = [gpu.memory() for group in groups for gpu in group]
+    known = [one for one in found if one is not None]
+    return known if len(known) == len(found) else []
 
 
 def _named(name: str, boards: list[tuple[str, list[Gpu]]]) -> Gpu | None:

@@ -22,14 +22,14 @@ LOCAL_SWEEP = "HYPERTRAIN_LOCAL_SWEEP"
 # In a trial
 
 
-def watch_runs(note: "Callable[[Any], None]") -> None:
-    """Call `note` with whatever the trial's own run logs, in this process, from now on."""
+def watch_runs(note: "Callable[[Any, int | None], None]") -> None:
+    """Call `note` with what the trial's own run logs in this process, and the step if it is told."""
     _quietly(_forget_local_sweep)
     _quietly(lambda: _wrap_log(sys.modules["wandb"].Run, note))
     _quietly(lambda: _wrap_log(_module("wandb.sdk.lib.noop_run").NoopRun, note))  # disabled
 
 
-def _wrap_log(runs: "Any", note: "Callable[[Any], None]") -> None:
+def _wrap_log(runs: "Any", note: "Callable[[Any, int | None], None]") -> None:
     import functools
 
     log = runs.log
@@ -38,7 +38,7 @@ def _wrap_log(runs: "Any", note: "Callable[[Any], None]") -> None:
     def watched(self: "Any", data: "Any", *args: "Any", **kwargs: "Any") -> None:
         log(self, data, *args, **kwargs)
         if isinstance(data, dict) and _is_own(self):
-            _quietly(lambda: note(data))
+            _quietly(lambda: note(data, kwargs.get("step", next(iter(args), None))))
 
     runs.log = watched
 
@@ -136,12 +136,13 @@ def read_run(home: "Path", run_id: str) -> "Iterator[tuple[str, Any]]":
     """What W&B itself kept of a run, read from its files below `home`, as far as it can be read.
 
     Yields: ("history", values of one step by name), ("summary", new values by name) and
-        ("exit", exit code), in the order in which they came.
+        ("exit", exit code), in the order in which they came; ("begun", None) before each start.
     """
     try:
         proto = _module("wandb.proto.wandb_internal_pb2")
         files = sorted(home.glob(f"wandb/*run-*-{run_id}/run-{run_id}.wandb"))
         for file in files:
+            yield "begun", None
             for data in _log_records(file.read_bytes()):
                 record = proto.Record.FromString(data)
                 kind = record.WhichOneof("record_type")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from hypertrain import UserError
+from hypertrain.results.checkpoints import FOLDER, Checkpoints
 from hypertrain.results.identity import prefix
 from hypertrain.results.journal import FAILED, Journal, Record
 from hypertrain.search.hyperband import Hyperband
@@ -72,9 +73,12 @@ def run(
         wandb_mode()  # the trials' parent warms up meanwhile
         source.join_page()
         before()
-        source.restore()
+        source.restore(loop.checkpoints)
         with source.screen:
             loop.run()
+        if loop.checkpoints.removed:
+            models = f"of the best {limits.keep} trials" if limits.keep else "of no trial"
+            source.screen.say(f"Checkpoints stay {models}, in {FOLDER} (--keep all keeps all)")
         return None
     except (KeyboardInterrupt, Interrupted) as error:
         return str(error) or INTERRUPTED
@@ -119,8 +123,8 @@ class LocalSource:
                 self._page.end(self.screen.say)
             self.screen.say(self._page.url)
 
-    def restore(self) -> None:
-        """Teach the search what earlier sessions found out."""
+    def restore(self, checkpoints: Checkpoints) -> None:
+        """Teach the search what earlier sessions found out, and which checkpoints are the best."""
         for record in self._journal.records.values():
             self._search.restore(record.number, record.point)
             if record.done:
@@ -128,12 +132,16 @@ class LocalSource:
                 self.screen.earlier(record)
             if self._hyperband:
                 self._hyperband.restore(record.bands)
+            if record.state and not record.origin:
+                checkpoints.ended(self.run(record).id, record.value, record.done)
 
     def _trials(self) -> Iterator[Record]:
         """Trials to run: those begun or failed earlier, with their parameters, then new ones."""
         for record in list(self._journal.records.values()):
-            if not record.done:
+            if record.state == FAILED:
                 yield Record(record.number, record.point, record.params, record.attempt + 1)
+            elif not record.done:  # cut off: it keeps its run and its folder, and may go on
+                yield record
         number = len(self._journal.records) + 1
         while self.total is None or number <= self.total:
             point = self._search.ask(number)
@@ -173,6 +181,9 @@ class LocalSource:
         )
 
     def begun(self, record: Record) -> None:
+        self._stops.discard(record.number)
+        if self._hyperband:
+            self._hyperband.forget(record.number)
         self._journal.write(record)
         self.screen.started(record)
 

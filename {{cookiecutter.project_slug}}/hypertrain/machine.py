@@ -34,7 +34,7 @@ class Share:
 
     places: the GPUs that a trial there sees; none on a machine without.
     workers: trials at once, at most; dealt to the places in turn.
-    grows: whether each place begins with one trial. why: in half a line.
+    grows: whether each place begins with one trial. why: a line for the user, or nothing.
     """
 
     places: list[list[Gpu]]
@@ -54,22 +54,23 @@ def share(asked: Asked, found: Sequence[Gpu], cores: int) -> Share:
         )
     places = _places(asked.gpus_per_trial, found)
     if not places:
-        note = "; there is no GPU for --trials-per-gpu" if asked.trials_per_gpu else ""
-        return Share(
-            [], asked.workers or min(cores, MOST), False, f"of {_count(cores, 'core')}{note}"
-        )
+        ignored = "--trials-per-gpu: there is no GPU, trials share the cores"
+        why = ignored if asked.trials_per_gpu else ""
+        return Share([], asked.workers or min(cores, MOST), False, why)
     here = _shown(places)
     if asked.workers:
-        return Share(places, asked.workers, False, f"on {here}")
+        return Share(places, asked.workers, False, f"Trials are dealt to {here}")
     if asked.trials_per_gpu != "auto":
         each = asked.trials_per_gpu or 1
         hint = "" if asked.trials_per_gpu else "; --trials-per-gpu auto sees whether more pay"
-        return Share(places, each * len(places), False, f"{each} on each of {here}{hint}")
+        why = f"{_count(each, 'trial')} at once on each of {here}{hint}"
+        return Share(places, each * len(places), False, why)
     if any(gpu.memory() is None for place in places for gpu in place):
-        why = f"1 on each of {here}: their memory cannot be read (pip install nvidia-ml-py)"
+        why = f"1 trial at once on each of {here}: their memory cannot be read, which auto goes by"
         return Share(places, len(places), False, why)
     each = max(1, min(cores // len(places), MOST))
-    return Share(places, each * len(places), each > 1, f"up to {each} on each of {here}")
+    why = f"Up to {_count(each, 'trial')} at once on each of {here}, as many as pay"
+    return Share(places, each * len(places), each > 1, why)
 
 
 def _places(size: int | None, found: Sequence[Gpu]) -> list[list[Gpu]]:
@@ -99,18 +100,13 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def default_workers() -> int:
-    """One for each GPU, else one for each core, up to 8."""
-    return share(Asked(), visible(), cores()).workers
-
-
 def gpus() -> list[str]:
     """GPUs that trials may use, as CUDA_VISIBLE_DEVICES names them."""
     return [gpu.name for gpu in visible()]
 
 
-def share_threads(workers: int) -> None:
-    """Cap the threads of every trial that starts from here on, unless the user did.
+def share_threads(workers: int) -> str:
+    """Cap the threads of every trial that starts from here on, unless the user did; return the cap.
 
     Two trials with a thread for each core get in each other's way and run several times slower.
     """
@@ -118,6 +114,7 @@ def share_threads(workers: int) -> None:
         threads = max(1, cores() // workers)
         for name in THREADS:
             os.environ.setdefault(name, str(threads))
+    return os.environ["OMP_NUM_THREADS"]
 
 
 def cores() -> int:
@@ -130,3 +127,12 @@ def cores() -> int:
             if int(time) > 0:  # "max" and -1 are no limit
                 cores = min(cores, math.ceil(int(time) / int(period)))
     return cores
+
+
+def killed_for_memory() -> int:
+    """How many processes the system has killed so far because memory ran out."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0

@@ -6,22 +6,25 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from hypertrain import inside_wandb, machine
+from hypertrain import gpus, inside_wandb, machine
+from hypertrain.growth import Growth
+from hypertrain.pace import Pace
+from hypertrain.results.checkpoints import BEST, Checkpoints
 from hypertrain.results.journal import COMPLETED, FAILED, HOST, STOPPED, Record
-from hypertrain.results.metrics import Reader
+from hypertrain.results.metrics import Reader, begin_anew
 from hypertrain.show.words import counted, duration
 from hypertrain.sweepfile.sweep import Sweep
 from hypertrain.trial import process
 from hypertrain.trial.command import command_line
 from hypertrain.trial.interpreter import python_program
-from hypertrain.trial.keeper import GRACE
+from hypertrain.trial.keeper import GRACE, has_ended
 from hypertrain.trial.process import BEGUN, COLD, ENDED, LOST, Event, Launch, Worker
-from hypertrain.trial.reason import failure, last_lines
+from hypertrain.trial.reason import OUT_OF_MEMORY, failure, last_lines
 from hypertrain.trial.run import ARGS, Run, environment, write_params
 from hypertrain.warm.start import can_fork, warm_workers
 
@@ -30,16 +33,26 @@ POLL = 0.1
 LOSSES = 3
 """So often a trial is begun whose keeper then dies; after that it counts as failed."""
 WARM_LOG = "warm.log"
+SLOWED = 4 / 3
+"""Trials that take so many times as long beside others are worth a line."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """workers: trials at once. seconds: of wall time, for all and for each trial."""
+    """workers: trials at once. seconds: of wall time, for all and for each trial.
 
-    workers: int
+    keep: trials whose checkpoints stay; None for all.
+    """
+
+    share: machine.Share
     seconds: float | None = None
     trial_seconds: float | None = None
     cold: bool = False
+    keep: int | None = BEST
+
+    @property
+    def workers(self) -> int:
+        return self.share.workers
 
 
 class Interrupted(Exception):
@@ -85,7 +98,8 @@ class Source(Protocol):
 class Running:
     """A trial under way. since: it began. kill_at: when its time to end by itself is up.
 
-    ends_as: what it is, once it was asked to end: a state and a reason.
+    ends_as: what it is, once it was asked to end: a state and a reason. alone: the slots, itself
+    included, where nothing else may run. killed: how many the system had killed for memory before.
     """
 
     record: Record
@@ -94,14 +108,17 @@ class Running:
     begun: bool = False
     kill_at: float | None = None
     ends_as: tuple[str, str | None] | None = None
+    alone: "list[Slot]" = field(default_factory=list)
+    killed: int = field(default_factory=machine.killed_for_memory)
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass
 class Slot:
-    """A place for one trial at a time. gpu: the device it sees, if there are any."""
+    """Room for one trial at a time. gpus: those it sees, if there are any; others may see them too."""
 
     number: int
-    gpu: str | None
+    gpus: str
     worker: Worker
     running: Running | None = None
     launch: Launch | None = None
@@ -128,6 +145,11 @@ class Loop:
         self._limits, self._source, self._say = limits, source, say
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._again: list[Record] = []
+        self._alone: list[tuple[Record, list[Slot]]] = []
+        metric = sweep.metric
+        self.checkpoints = Checkpoints(root, limits.keep, metric.sign if metric else None)
+        self._growth: Growth | None = None
+        self._slowed = False
         self._losses: dict[int, int] = {}
         self._how = "forked from a warm process"
         self._deadline = time.monotonic() + limits.seconds if limits.seconds else float("inf")
@@ -144,7 +166,7 @@ class Loop:
             self._tell(self._how)
         try:
             with _interruptible():
-                while self._start_some() or self._busy() or not self._source.finished():
+                while self._start_some() or self._has_more():
                     self._look()
         except BaseException:
             self._source.interrupted()
@@ -156,11 +178,14 @@ class Loop:
 
     def _open(self) -> list[Slot]:
         """Let the trials' parent warm up; meanwhile the rest of the preparation goes on."""
-        machine.share_threads(self._limits.workers)
-        gpus = machine.gpus()
-        workers = self._workers(self._limits.workers)
-        places = enumerate(workers)
-        return [Slot(n, gpus[n % len(gpus)] if gpus else None, worker) for n, worker in places]
+        share = self._limits.share
+        self._threads = machine.share_threads(share.workers)
+        workers = self._workers(share.workers)
+        places = [",".join(gpu.name for gpu in place) for place in share.places] or [""]
+        if share.grows:
+            before = gpus.memory(share.places)
+            self._growth = Growth(share.workers // len(places), before) if before else None
+        return [Slot(n, places[n % len(places)], worker) for n, worker in enumerate(workers)]
 
     def _workers(self, count: int) -> list[Worker]:
         environ = {**os.environ, **environment(self._source.run(Record(0, [], {})), Path())}
@@ -180,42 +205,83 @@ class Loop:
         return warm_workers(count, self._program, environ, log, self._events)
 
     def _tell(self, how: str) -> None:
-        workers = counted(self._limits.workers, "worker")
+        share = self._limits.share
+        workers = counted(share.workers, "worker")
+        threads = self._threads + (" thread" if self._threads == "1" else " threads")
         mode = os.environ.get("WANDB_MODE", "online")
-        self._say(f"{workers}, trials {how}, W&B {mode}")
+        self._say(f"{workers} of {threads}, trials {how}, W&B {mode}")
+        if share.why:
+            self._say(share.why)
 
     def _busy(self) -> bool:
         return any(slot.running for slot in self._slots)
 
+    def _has_more(self) -> bool:
+        return self._busy() or bool(self._again or self._alone) or not self._source.finished()
+
     # Starting trials
 
     def _start_some(self) -> bool:
-        """Give the free workers their next trials; return whether all are busy now."""
+        """Give the free workers their next trials; return whether none is idle for want of one."""
+        for again in list(self._alone):
+            lone, crowd = again
+            if not any(slot.running for slot in crowd):
+                self._alone.remove(again)
+                self._start(lone, crowd[0], alone=crowd)
         for slot in self._slots:
-            if slot.running is None:
+            if slot.running is None and self._may_start(slot):
                 record = self._again.pop(0) if self._again else self._source.next()
                 if record is None:
                     return False
                 self._start(record, slot)
         return True
 
-    def _start(self, record: Record, slot: Slot) -> None:
-        record = replace(record, worker=slot.number, host=HOST, begun=round(time.time(), 3))
+    def _may_start(self, slot: Slot) -> bool:
+        """Whether its GPU is to take one more trial, and none there runs alone or is about to."""
+        if self._growth and self._which_there(slot) >= self._growth.at_once:
+            return False
+        running = [other.running for other in self._slots if other.running]
+        reserved = [*(crowd for _, crowd in self._alone), *(it.alone for it in running)]
+        return not any(slot is other for crowd in reserved for other in crowd)
+
+    def _which_there(self, slot: Slot) -> int:
+        """The slots of one GPU are numbered, and those below `at_once` are in use."""
+        return slot.number // max(1, len(self._limits.share.places))
+
+    def _start(self, record: Record, slot: Slot, alone: Iterable[Slot] = ()) -> None:
+        """A trial that has begun before was cut off: what it left stays, for it to go on."""
         folder = self._folder / record.folder
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        was_cut_off = record.begun is not None
+        record = replace(record, worker=slot.number, host=HOST, begun=round(time.time(), 3))
+        if was_cut_off:
+            self._wait_for_its_end(record, folder / process.OUTPUT)
+            begin_anew(folder / process.METRICS)
+            _put_aside(folder / process.OUTPUT)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._source.begun(record)
         metric = self._sweep.metric.name if self._sweep.metric else None
         reader = Reader(folder / process.METRICS, metric)
-        slot.running = Running(record, reader, time.monotonic())
-        slot.launch = self._launch(record, slot, folder)
+        slot.running = Running(record, reader, time.monotonic(), alone=list(alone))
+        slot.launch = self._launch(record, slot, folder, was_cut_off)
         slot.worker.start(slot.launch)
 
-    def _launch(self, record: Record, slot: Slot, folder: Path) -> Launch:
+    def _wait_for_its_end(self, record: Record, output: Path) -> None:
+        """A trial whose tuner was killed gets a while to end by itself: it must not run twice."""
+        until = time.monotonic() + GRACE + 1
+        if not has_ended(output):
+            self._say(f"trial {record.number} of the earlier session is still ending")
+        while not has_ended(output) and time.monotonic() < until:
+            time.sleep(0.05)
+
+    def _launch(self, record: Record, slot: Slot, folder: Path, was_cut_off: bool) -> Launch:
         write_params(folder, record.params)
-        environ = environment(self._source.run(record), folder / process.METRICS)
-        if slot.gpu:
-            environ["CUDA_VISIBLE_DEVICES"] = slot.gpu
+        run = self._source.run(record)
+        run = replace(run, goes_on=was_cut_off or self.checkpoints.goes_on(run.id))
+        environ = environment(run, folder / process.METRICS)
+        if slot.gpus:
+            environ["CUDA_VISIBLE_DEVICES"] = slot.gpus
         words = command_line(self._sweep, record.params, folder / ARGS)
         program = python_program(words, environ) if self._program else None
         is_same = program and self._program and program.start == self._program.start
@@ -239,6 +305,8 @@ class Loop:
         for slot in self._slots:
             if slot.running:
                 self._watch(slot, slot.running, slot.running.record.number in stopped)
+        if self._growth and (memory := gpus.memory(self._limits.share.places)):
+            self._growth.look(memory)
         if time.monotonic() > self._deadline:
             raise Interrupted("the time limit is reached")
 
@@ -271,8 +339,21 @@ class Loop:
         running.ends_as = (state, why)
 
     def _read_metrics(self, running: Running) -> None:
-        for value in running.metrics.read():
+        values = running.metrics.read()
+        for value in values:
             self._source.logged(running.record, value)
+        others = any(slot.running and slot.running is not running for slot in self._slots)
+        running.pace.look(time.monotonic(), len(values), alone=not others)
+        self._tell_if_slowed(running)
+
+    def _tell_if_slowed(self, running: Running) -> None:
+        slowdown = running.pace.slowdown()
+        if slowdown and slowdown > SLOWED and not self._slowed and not self._growth:
+            self._slowed = True
+            self._say(
+                f"Trials slow each other down: trial {running.record.number} took "
+                f"{slowdown:.1f} times as long beside others as alone (see --workers)"
+            )
 
     def _note_begin(self, running: Running, slot: Slot, event: Event) -> None:
         if event.about == "warm" and not any(slot.served for slot in self._slots):
@@ -285,8 +366,34 @@ class Loop:
         assert running is not None
         self._read_metrics(running)
         record = self._outcome(running, code)
+        crowd = self._crowd(slot, running, record)
         slot.running = slot.launch = None
-        self._source.ended(record)
+        if any(other.running for other in crowd):
+            self._say(f"trial {record.number} ran out of memory beside others; it runs again alone")
+            self._alone.append((running.record, crowd))
+        else:
+            self._source.ended(record)
+            self.checkpoints.ended(self._source.run(record).id, record.value, record.done)
+        if self._growth and self._grows(self._growth, running, record, bool(crowd)):
+            number = counted(self._growth.at_once, "trial")
+            self._say(f"{number} at once on each GPU: {self._growth.why}")
+
+    def _grows(self, growth: Growth, running: Running, record: Record, no_memory: bool) -> bool:
+        """Whether another number of trials is to share each GPU from now on."""
+        if no_memory:
+            return growth.out_of_memory()
+        values = len(running.metrics.values)
+        return record.done and growth.ended(running.since, time.monotonic(), values)
+
+    def _crowd(self, slot: Slot, running: Running, record: Record) -> list[Slot]:
+        """Whom a trial that ran out of memory shared it with: its GPU's slots, or all; else nobody."""
+        if record.state != FAILED or not OUT_OF_MEMORY.search(record.reason or ""):
+            return []
+        of_machine = "SIGKILL" in (record.reason or "")
+        if of_machine and machine.killed_for_memory() == running.killed:
+            return []
+        others = [it for it in self._slots if of_machine or it.gpus == slot.gpus]
+        return [slot, *(other for other in others if other is not slot)]
 
     def _outcome(self, running: Running, code: int) -> Record:
         folder = self._folder / running.record.folder
@@ -323,7 +430,7 @@ class Loop:
             slot.worker.start(slot.launch)
 
     def _replace(self, slot: Slot) -> None:
-        """A keeper is gone, and its trial with it; the trial begins anew, with another keeper."""
+        """A keeper is gone, and its trial with it; the trial goes on, with another keeper."""
         if not slot.served:
             last = last_lines(self._folder / WARM_LOG, 1) if self._program else []
             return self._start_cold(slot, " ".join(["importing beforehand has failed:", *last]))
@@ -334,7 +441,7 @@ class Loop:
             number = running.record.number
             self._losses[number] = self._losses.get(number, 0) + 1
             if self._losses[number] < LOSSES:
-                self._again.append(replace(running.record, attempt=running.record.attempt + 1))
+                self._again.append(running.record)
             else:
                 reason = "was lost several times: something ends its keeper"
                 self._source.ended(replace(running.record, state=FAILED, reason=reason))
@@ -362,6 +469,13 @@ class Loop:
             pass
         for slot in self._slots:
             slot.worker.kill()
+
+
+def _put_aside(output: Path) -> None:
+    """Keep what a trial printed before it was cut off out of what it prints from now on."""
+    if output.exists():
+        earlier = len(list(output.parent.glob(f"{output.stem}-*{output.suffix}")))
+        output.rename(output.with_stem(f"{output.stem}-{earlier + 1}"))
 
 
 @contextmanager

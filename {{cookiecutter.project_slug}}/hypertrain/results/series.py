@@ -7,6 +7,8 @@ from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
+from hypertrain.results.metrics import settled
+
 METRICS = "metrics.jsonl"
 CLOCK = re.compile(
     r"(^|[^a-z])(time|times|timestamp|runtime|seconds?|secs?|duration|elapsed|eta|speed|"
@@ -56,7 +58,7 @@ def _lines(folder: Path) -> list[dict[str, float]]:
             continue
         if isinstance(logged, dict):
             found.append({k: float(v) for k, v in logged.items() if isinstance(v, int | float)})
-    return found
+    return settled(found)
 
 
 def finite(values: list[float]) -> list[float]:

@@ -48,6 +48,12 @@ class Hyperband:
         threshold = values[int(len(values) * (1 / self._bands.eta))]
         return (progress.at_bands[-1] if self._bands.strict else progress.best) > threshold
 
+    def forget(self, trial: int) -> None:
+        """A trial that was cut off begins again: what it logged does not count, or comes again."""
+        progress = self._running.pop(trial, _Progress())
+        for at_band, value in zip(self._at_band, progress.at_bands, strict=False):
+            at_band.remove(value)
+
     def end(self, trial: int) -> list[float]:
         """The values at the bands of a trial that ended, for `restore`; the rest is forgotten."""
         progress = self._running.pop(trial, _Progress())

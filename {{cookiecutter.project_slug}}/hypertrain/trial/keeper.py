@@ -145,7 +145,32 @@ def _spawn(launch: Launch) -> int:
 
 
 def _open_log(launch: Launch) -> int:
-    return os.open(launch["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    """It is locked for as long as something of the trial has it open: see `has_ended`."""
+    log = os.open(launch["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    _lock(log, exclusive=False)
+    return log
+
+
+def has_ended(output: Path) -> bool:
+    """Whether nothing of the trial that printed this is left, as far as locks can tell."""
+    try:
+        with output.open("rb") as file:
+            return _lock(file.fileno(), exclusive=True)
+    except FileNotFoundError:
+        return True
+
+
+def _lock(file: int, exclusive: bool) -> bool:
+    """False if somebody else's lock is in the way; where there are no locks, nothing ever is."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return True
+    return True
 
 
 def _watch(pid: int, channel: Channel, woken: int) -> int:

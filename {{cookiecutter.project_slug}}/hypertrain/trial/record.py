@@ -1,5 +1,8 @@
 """What a trial logs with wandb, noted inside the trial: one line of JSON per call of `log`.
 
+`_step` is W&B's step, where the program gives one. A line `_begun`, which the tuner writes, parts what
+the trial logged before it was cut off from what it logs since.
+
 The program needs no change, whether W&B is online, offline or disabled. Nothing that the program
 might shadow is imported here, and whatever goes wrong, the program goes on.
 """
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FILE = "HYPERTRAIN_METRICS"
+STEP = "_step"
 
 
 def record() -> None:
@@ -55,10 +59,12 @@ def _watch() -> None:
     inside_wandb.watch_runs(_note)
 
 
-def _note(data: "Any") -> None:
+def _note(data: "Any", step: "int | None") -> None:
     import json
 
     if numbers := dict(_numbers(data)):
+        if step is not None:
+            numbers[STEP] = int(step)
         file = os.open(os.environ[FILE], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         os.write(file, json.dumps(numbers).encode() + b"\n")
         os.close(file)

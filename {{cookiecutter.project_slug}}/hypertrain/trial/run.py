@@ -32,6 +32,8 @@ class Run:
     group: str | None = None
     on_server: bool = False
     """Whether a W&B server knows the sweep."""
+    goes_on: bool = False
+    """Whether it was begun before and cut off."""
 
 
 def write_params(folder: Path, params: Mapping[str, Any]) -> None:
@@ -61,5 +63,6 @@ def environment(run: Run, metrics: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, modules)),
         record.FILE: str(metrics),
         inside_wandb.LOCAL_SWEEP: None if run.on_server else "1",
+        "WANDB_RESUME": "allow" if run.goes_on else None,
     }
     return inherited | {name: value for name, value in given.items() if value}
