@@ -25,12 +25,13 @@ from typing import Any
 import bookkeeping
 import report
 import resume
+import short
 from environments import CACHE, HERE, bake, python, variables
 from measure import Cost, measure
 
-SPEED = ("limit", "ours", "process", "joblib", "ray", "agent")
+SPEED = ("limit", "ours", "process", "joblib", "ray", "worker", "agent")
 MEMORY = "memory"
-PARTS = ("bookkeeping", "resume", "search")
+PARTS = ("bookkeeping", "resume", "search", "short")
 MODES = ("disabled", "offline", "online")
 ROUNDS = 5
 ATTEMPTS = 3
@@ -46,6 +47,7 @@ PEERS = {
     "process": ("project", "process.py"),
     "joblib": ("project", "joblib_optuna.py"),
     "ray": ("ray", "ray_tune.py"),
+    "worker": ("project", "worker.py"),
     "agent": ("project", "agent.py"),
 }
 
@@ -78,7 +80,9 @@ def main() -> None:
                 report.save(figures)
     for part in PARTS:
         if part in only:
-            results = {"bookkeeping": book, "resume": resumed, "search": searched}[part](project)
+            results = {"bookkeeping": book, "resume": resumed, "search": searched, "short": worked}[
+                part
+            ](project)
             print(report.PARTS[part](results), flush=True)
             figures[part] = {"where": where(), "found": results}
             report.save(figures)
@@ -87,7 +91,7 @@ def main() -> None:
 def contestants(mode: str, trials: int) -> list[str]:
     """Who takes part; `ours@12` is the short sweep that tells what one more trial costs."""
     if mode == "online":
-        return ["ours", "agent"] if trials <= GRID else []
+        return ["ours", "worker", "agent"] if trials <= GRID else []
     if trials > GRID:
         before, after = HALVES
         return [before, "ours", f"ours@{GRID}", after]
@@ -157,8 +161,8 @@ def once(
     if peer == "ours":
         flags = ["--sweep", str(sweep), "--workers", "2", "--count", str(trials)]
         words = [interpreter, "-m", "hypertrain", *flags]
-    elif peer == "agent":
-        words = [interpreter, str(HERE / "peers" / "agent.py"), str(sweep), str(trials)]
+    elif peer in ("worker", "agent"):
+        words = [interpreter, str(HERE / "peers" / PEERS[peer][1]), str(sweep), str(trials)]
     else:
         part = HALVES[f"{peer}/{half}"] if half else slice(None)
         points = command_lines(project, sweep, trials, part)
@@ -258,6 +262,14 @@ def resumed(project: Path) -> list[dict[str, float | int]]:
     for _ in range(ROUNDS):
         found.append(resume.resume(python("project"), project))
         print(f"  {found[-1]}", flush=True)
+    return found
+
+
+def worked(project: Path) -> dict[str, Any]:
+    with w_and_b("online", project) as (account, _):
+        env = variables("project", project) | account
+        found = short.short(python("project"), project, env)
+    print(f"  {found}", flush=True)
     return found
 
 
