@@ -26,7 +26,7 @@ def watch_runs(note: "Callable[[Any, int | None], None]") -> None:
     """Call `note` with what the trial's own run logs in this process, and the step if it is told."""
     _quietly(_forget_local_sweep)
     _quietly(lambda: _wrap_log(sys.modules["wandb"].Run, note))
-    _quietly(lambda: _wrap_log(_module("wandb.sdk.lib.noop_run").NoopRun, note))  # disabled
+    _quietly(lambda: _watch_disabled(note))
 
 
 def _wrap_log(runs: "Any", note: "Callable[[Any, int | None], None]") -> None:
@@ -41,6 +41,20 @@ def _wrap_log(runs: "Any", note: "Callable[[Any, int | None], None]") -> None:
             _quietly(lambda: note(data, kwargs.get("step", next(iter(args), None))))
 
     runs.log = watched
+
+
+def _watch_disabled(note: "Callable[[Any, int | None], None]") -> None:
+    try:
+        _wrap_log(_module("wandb.sdk.lib.noop_run").NoopRun, note)
+    except ImportError:  # 0.27 has no such class: a disabled run only updates its summary
+        summary = _module("wandb.sdk.lib.disabled").SummaryDisabled
+        update = summary.update
+
+        def watched(self: "Any", data: "Any") -> None:
+            update(self, data)
+            _quietly(lambda: note(data, None))
+
+        summary.update = watched
 
 
 def _is_own(run: "Any") -> bool:

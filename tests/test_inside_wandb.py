@@ -1,0 +1,89 @@
+"""What W&B does not promise may be missing: trials then start slower, and none fails of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Bake
+from environments import commands, environment
+from test_sweep import command, records, run, write_sweep
+from test_sweep import environment as no_account
+
+PROGRAM = """
+import argparse, wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+args = parser.parse_args()
+with wandb.init(project="ignored", config=vars(args)) as run:
+    assert run.sweep_id and run.config.a == args.a
+    run.log({"score": args.a})
+    run.log({"score": args.a - 1})
+"""
+SPACE = {"a": {"values": [3, 4]}}
+PARTS = (
+    "_wrap_log",
+    "_forget_local_sweep",
+    "_list_packages",
+    "_ask_for_no_inputs",
+    "_look_for_service_often",
+    "_log_records",
+)
+
+
+@pytest.fixture
+def root(bake: Bake) -> Path:
+    return bake(project_name="Inside test")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_missing(root: Path, part: str) -> None:
+    """As if W&B had renamed what the function uses."""
+    file = root / "hypertrain" / "inside_wandb.py"
+    text = file.read_text()
+    begin = text.index(f"def {part}(")
+    body = text.index("\n", text.index(":\n", begin)) + 1
+    file.write_text(f"{text[:body]}    raise AttributeError('missing')\n{text[body:]}")
+    done = run(root, *write_sweep(root, PROGRAM, parameters=SPACE), "--workers", "2")
+    assert [record.get("value") for record in records(root).values()] == [3, 4], done.stdout
+    assert "forked from a warm process" in done.stdout
+
+
+def test_without_any_of_it_a_trial_says_that_nothing_was_seen(root: Path) -> None:
+    file = root / "hypertrain" / "inside_wandb.py"
+    text = file.read_text()
+    for part in PARTS:
+        begin = text.index(f"def {part}(")
+        body = text.index("\n", text.index(":\n", begin)) + 1
+        text = f"{text[:body]}    raise AttributeError('missing')\n{text[body:]}"
+    file.write_text(text)
+    done = run(root, *write_sweep(root, PROGRAM, parameters=SPACE), "--workers", "2")
+    reasons = [record.get("reason") for record in records(root).values()]
+    assert reasons == ["score was never logged; the program logged nothing"] * 2, done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.doors
+@pytest.mark.parametrize("mode", ["offline", "disabled"])
+@pytest.mark.parametrize("version", ["0.25.0", "0.27.0"])
+def test_older_versions_of_wandb(root: Path, version: str, mode: str) -> None:
+    needed = ("rich==15.0.0", "PyYAML==6.0.3", "filelock==4.2.12", "numpy==2.4.6")
+    home = environment(f"wandb-{version}", f"wandb=={version}", *needed)
+    arguments = write_sweep(root, PROGRAM.replace("run.sweep_id and ", ""), parameters=SPACE)
+    done = subprocess.run(
+        [commands(home) / "python", *command(*arguments, "--workers", "2")[1:]],
+        cwd=root,
+        env=no_account(WANDB_MODE=mode, PYTHONPATH=os.pathsep.join([])),
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert [record.get("value") for record in records(root).values()] == [3, 4], (
+        done.stdout + done.stderr
+    )
+    assert "forked from a warm process" in done.stdout
+    assert sys.version_info[:2] == (3, 11) or "Traceback" not in done.stdout
