@@ -172,9 +172,10 @@ def _kind(content: bytes) -> str:
     if not content:
         return "empty"
     try:
-        return f"{len(content.decode().splitlines())} lines"
+        text = content.decode()
     except UnicodeDecodeError:
         return "binary"
+    return f"{sum(map(bool, W_AND_B_SAYS.sub('', text).splitlines()))} lines"
 
 
 def lines(text: str, root: Path, ids: Ids) -> Counter[str]:
@@ -217,7 +218,7 @@ def _run(root: Path, run: WrittenRun, ids: Ids) -> Run:
         [_promised(row) for row in run.history],
         _promised(run.summary),
         run.metrics,
-        sorted(run.artifacts),
+        sorted(_placed(name, root, ids) for name in run.artifacts),
         lines(run.output, root, ids),
         {masked(name, IN_NAMES) for name in names if name.startswith(("media/", "code/"))},
         run.exit_code,

@@ -158,7 +158,7 @@ def by_hand(place: Place, point: Mapping[str, Any]) -> Outcome:
         words += macros[part[2:-1]] if part.startswith("${") else [part]
     environ = {
         "WANDB_MODE": "offline",
-        "WANDB_PROJECT": project_name(sweep),
+        "WANDB_PROJECT": sweep["project"],
         "WANDB_SWEEP_ID": HAND.sweep,
         "WANDB_RUN_ID": HAND.run,
         "WANDB_SWEEP_PARAM_PATH": config,
@@ -167,10 +167,6 @@ def by_hand(place: Place, point: Mapping[str, Any]) -> Outcome:
     leftovers(place, patience=0.5)  # by hand nobody ends what a program leaves behind
     trial = outcome.trial(place.root, place.log, sweep["metric"], status, HAND)
     return outcome.finish(place.root, place.before, [trial])
-
-
-def project_name(sweep: Mapping[str, Any]) -> str:
-    return str(sweep.get("project", "neuro-project"))
 
 
 def run_command(
@@ -245,7 +241,7 @@ def agent(place: Place, count: int) -> Outcome:
     sweep = place.shape.sweep
     with wandb_api.serve() as server:
         points, size = wandb_api.points(sweep)
-        told = wandb_api.Sweep(SERVER, server.entity, project_name(sweep), sweep, points, size)
+        told = wandb_api.Sweep(SERVER, server.entity, sweep["project"], sweep, points, size)
         server.sweeps[told.name] = told
         words = [place.python, "-c", AGENT, "agent", f"--count={count}", told.path]
         mode = "online" if place.shape.online else "offline"

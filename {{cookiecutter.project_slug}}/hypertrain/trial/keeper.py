@@ -116,8 +116,6 @@ def enter(launch: Launch) -> None:
         os.dup2(source, target)
     os.close(nothing)
     os.close(log)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.argv[1:] = launch["argv"]
     sys.orig_argv += launch["argv"]
 

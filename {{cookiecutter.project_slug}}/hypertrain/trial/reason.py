@@ -11,6 +11,8 @@ EXCEPTION = re.compile(r"([A-Za-z_][\w.]*)(: .*)?$")
 CAUSE = "The above exception was the direct cause of the following exception:"
 MESSENGERS = ("ChildFailedError", "ProcessRaisedException", "ProcessExitedException")
 """Exceptions that only pass on that another process has failed."""
+NOTICED = re.compile(r"connection (closed|reset) by peer|remote process exited", re.IGNORECASE)
+"""In a message: another process of a distributed training is gone, and that one knows why."""
 LONGEST = 200
 OUT_OF_MEMORY = re.compile(
     r"out of memory|OutOfMemory|MemoryError|ALLOC_FAILED|RESOURCE_EXHAUSTED", re.IGNORECASE
@@ -45,7 +47,11 @@ def last_lines(path: Path, count: int) -> list[str]:
 def _said(lines: list[str]) -> str:
     """The last exception that is the program's own, else the last line that is."""
     raised = _exceptions(lines)
-    own = [text for text in raised if not text.split(":")[0].endswith(MESSENGERS)]
+    own = [
+        text
+        for text in raised
+        if not text.split(":")[0].endswith(MESSENGERS) and not NOTICED.search(text)
+    ]
     if own or raised:
         return (own or raised)[-1]
     printed = [line.strip() for line in lines if not line.lstrip().startswith("wandb:")]
