@@ -59,7 +59,8 @@ def _run(arguments: argparse.Namespace) -> int:
             from hypertrain.local import tune
 
             limits = _limits(arguments)
-            return tune(load(file, root), root, limits, arguments.count, _console())
+            sweep = load(file, root)
+            return tune(sweep, root, limits, arguments.count, arguments.anew, _console())
 
 
 def _limits(arguments: argparse.Namespace, on_cores: int | None = None) -> "Limits":
@@ -123,6 +124,11 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the sweep file [{SWEEP_FILE}]",
     )
     _add_limits(parser)
+    parser.add_argument(
+        "--anew",
+        action="store_true",
+        help="train again what another sweep has trained already, with the same code",
+    )
     tasks = parser.add_subparsers(
         dest="task",
         title="instead of running the sweep",

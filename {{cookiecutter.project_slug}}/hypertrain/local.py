@@ -1,5 +1,6 @@
 """The sweep of one machine: its own search is the source of its trials."""
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -8,13 +9,19 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from hypertrain import UserError
+from hypertrain import UserError, inside_wandb
 from hypertrain.results.checkpoints import FOLDER, Checkpoints
+from hypertrain.results.earlier import earlier, key, misspelt, take
+from hypertrain.results.folder import About
 from hypertrain.results.identity import prefix
 from hypertrain.results.journal import FAILED, Journal, Record
+from hypertrain.results.metrics import Reader
+from hypertrain.results.outcome import Outcome, of_records
+from hypertrain.results.series import METRICS, names
 from hypertrain.search.hyperband import Hyperband
 from hypertrain.search.search import new_search, params_at
 from hypertrain.show import summary
+from hypertrain.show.report import live_report
 from hypertrain.show.screen import Screen
 from hypertrain.show.words import counted
 from hypertrain.sweepfile.sweep import Sweep
@@ -30,10 +37,12 @@ ALIKE = 3
 INTERRUPTED = "interrupted"
 
 
-def tune(sweep: Sweep, root: Path, limits: Limits, count: int | None, console: Console) -> int:
+def tune(
+    sweep: Sweep, root: Path, limits: Limits, count: int | None, anew: bool, console: Console
+) -> int:
     """Run the sweep, or what is left of it; return the exit status.
 
-    count: of trials in all.
+    count: of trials in all. anew: take over none that another sweep has trained already.
     Raises: UserError when it cannot start.
     """
     count = min((n for n in (count, sweep.run_cap) if n), default=None)
@@ -48,7 +57,8 @@ def tune(sweep: Sweep, root: Path, limits: Limits, count: int | None, console: C
         source = LocalSource(sweep, journal, limits.workers, count, console)
 
         def before() -> None:
-            summary.before(console, sweep, root, results, source.total, source.done)
+            told = summary.before(console, sweep, root, results, source.total, source.done)
+            source.knows(told, {} if anew else earlier(root, journal.folder, sweep, told.code))
 
         try:
             interruption = run(sweep, root, limits, source, before)
@@ -102,8 +112,22 @@ class LocalSource:
         self.screen = Screen(console, sweep.metric, self.total)
         self._todo = self._trials()
         self._run_prefix = prefix(journal.folder)
+        self._code = ""
+        self._trained: dict[str, Record] = {}
+        self._report: Callable[[bool], None] = lambda changed: None
         self._page: Page | None = None
         self.elsewhere = 0
+
+    def knows(self, told: About, trained: dict[str, Record]) -> None:
+        """What the folder says of itself, and what other sweeps have trained (`earlier`)."""
+        self._code, self._trained = told.code, trained
+        root = self.folder.parent.parent
+
+        def look() -> Outcome:
+            records = list(self._journal.records.values())
+            return of_records(self.folder, root, records, told, self._sweep, running=True)
+
+        self._report = live_report(self.folder / "report.html", look)
 
     def join_page(self) -> None:
         """Let the trials belong to a sweep on W&B, if they go online; its link is shown."""
@@ -142,15 +166,56 @@ class LocalSource:
                 yield Record(record.number, record.point, record.params, record.attempt + 1)
             elif not record.done:  # cut off: it keeps its run and its folder, and may go on
                 yield record
-        number = len(self._journal.records) + 1
-        while self.total is None or number <= self.total:
+        taken = 0
+        for number in itertools.count(1):
+            if self.total is not None and number > self.total:
+                break
+            if number in self._journal.records:
+                continue
             point = self._search.ask(number)
             if point is None:
-                return
+                break
             record = Record(number, point, params_at(self._sweep.space, point))
-            if self._is_free(record):
+            if self._take_over(record):
+                taken += 1
+            elif self._is_free(record):
+                self._tell_taken(taken)
+                taken = 0
                 yield record
-            number += 1
+        self._tell_taken(taken)
+
+    def _tell_taken(self, count: int) -> None:
+        if count:
+            what = f"{counted(count, 'trial')} taken over from earlier sweeps"
+            self.screen.say(f"{what}: same code, same parameters (--anew trains them again)")
+
+    def _take_over(self, record: Record) -> bool:
+        """Whether another sweep has trained just this; it then counts as ended here."""
+        found = self._trained.get(key(record.params))
+        if not found:
+            return False
+        values = self._logged(found)
+        taken = take(record, found, values, self._sweep)
+        if not taken.done:
+            return False
+        if self._hyperband:
+            for value in values:
+                self._hyperband.add(record.number, value)
+            taken.bands = self._hyperband.end(record.number)
+        self._journal.write(taken)
+        self._search.tell(taken.number, taken.value)
+        self.screen.earlier(taken)
+        return True
+
+    def _logged(self, record: Record) -> list[float]:
+        """What the trial of another sweep logged of the metric."""
+        if not self._sweep.metric:
+            return []
+        reader = Reader(self.folder / record.folder / METRICS, self._sweep.metric.name)
+        reader.read()
+        home = (self.folder / record.folder).parents[1]
+        reader.read_run(inside_wandb.read_run(home, record.run or "-"), self._sweep.metric.best)
+        return reader.values
 
     def _is_free(self, record: Record) -> bool:
         """Whether no agent elsewhere has taken this point of a grid."""
@@ -184,8 +249,10 @@ class LocalSource:
         self._stops.discard(record.number)
         if self._hyperband:
             self._hyperband.forget(record.number)
+        record.code, record.run = self._code, self.run(record).id
         self._journal.write(record)
         self.screen.started(record)
+        self._report(True)
 
     def logged(self, record: Record, value: float) -> None:
         self.screen.logged(record, value)
@@ -195,6 +262,7 @@ class LocalSource:
                 self._stops.add(record.number)
 
     def stops(self) -> Iterable[int]:
+        self._report(False)
         return self._stops
 
     def ended(self, record: Record) -> None:
@@ -203,11 +271,21 @@ class LocalSource:
         self._journal.write(record)
         self._search.tell(record.number, record.value)
         self.screen.ended(record)
+        self._report(True)
         if record.state == FAILED:
+            self._give_up_if_misspelt(record)
             self._give_up_if_hopeless(record)
 
     def interrupted(self) -> None:
         """The next session takes up again what was running."""
+
+    def _give_up_if_misspelt(self, record: Record) -> None:
+        """The first trial that ran to its end logged the metric under a similar name."""
+        ended = [one for one in self._journal.records.values() if one.done or one.exit == 0]
+        if self._sweep.metric and record.exit == 0 and ended == [record]:
+            told = misspelt(self._sweep.metric.name, names(self.folder / record.folder))
+            if told:
+                raise Interrupted(told)
 
     def _give_up_if_hopeless(self, record: Record) -> None:
         """All trials so far failed, and for one reason: the next would too."""

@@ -13,7 +13,6 @@ from typing import Any
 
 from hypertrain.results.folder import about, folders
 from hypertrain.results.journal import COMPLETED, STOPPED, Record, read
-from hypertrain.results.series import finite, series
 from hypertrain.sweepfile.space import as_sent
 from hypertrain.sweepfile.sweep import Sweep
 
@@ -50,39 +49,43 @@ def key(params: Mapping[str, Any]) -> str:
     return json.dumps(as_sent(dict(params)), sort_keys=True)
 
 
-def take(record: Record, found: Record, folder: Path, sweep: Sweep) -> tuple[Record, list[float]]:
-    """`record`, ended as the training `found` by `earlier` ended, and its values of the metric.
+def take(record: Record, found: Record, values: list[float], sweep: Sweep) -> Record:
+    """`record`, ended as the training `found` by `earlier` ended.
 
-    The value is read back from what was logged; a training that never logged the metric has none,
-    and the record then stays without a state: it must be run.
+    values: of the metric, as that training logged them. A training that never logged the metric has
+    no value: `record` then stays as it is, and must be run.
     """
-    taken = replace(found, number=record.number, point=record.point, bands=[], attempt=1)
-    if sweep.metric is None:
-        return replace(taken, state=COMPLETED, value=None, reason=None), []
-    name = sweep.metric.name
-    values = finite(series(folder / taken.folder, {name}).get(name, []))
-    if not values:
-        return record, []
+    if sweep.metric and not values:
+        return record
     state = STOPPED if found.state == STOPPED else COMPLETED
-    return replace(taken, state=state, value=sweep.metric.best(values), reason=None), values
+    value = sweep.metric.best(values) if sweep.metric else None
+    return replace(
+        found,
+        number=record.number,
+        point=record.point,
+        params=record.params,
+        attempt=record.attempt,
+        state=state,
+        value=value,
+        reason=None,
+        bands=[],
+    )
 
 
 def misspelt(metric: str, logged: set[str]) -> str | None:
-    """What to say when a whole training logged no such metric; None if it did.
+    """What to say when a whole training logged names that are near the metric's, but not that.
 
-    logged: every name that the training logged.
+    logged: every name that the training logged. Returns: None where nothing is near.
     """
     if metric in logged:
         return None
-    if not logged:
-        return f"metric.name: {metric} was never logged; the program logged nothing"
-    folded = {name.casefold(): name for name in logged}
-    near = get_close_matches(metric.casefold(), folded, n=3, cutoff=0.5)
-    names = ", ".join([folded[name] for name in near] or sorted(logged)[:20])
+    folded = {name.casefold(): name for name in sorted(logged)}
+    near = [folded[name] for name in get_close_matches(metric.casefold(), folded, n=3)]
+    if not near:
+        return None
     return (
-        f"metric.name: {metric} was never logged; "
-        + (f"did you mean {names}?" if near else f"the program logged {names}.")
-        + " Correct the file: what is trained by now is not trained again"
+        f"metric.name: {metric} was never logged; did you mean {' or '.join(near)}? Correct the "
+        "sweep file: what has been trained is taken over"
     )
 
 

@@ -1,7 +1,6 @@
 """Everything that a trial logged, name by name, read back from its folder."""
 
 import json
-import math
 import re
 from collections.abc import Collection
 from functools import cache
@@ -59,7 +58,3 @@ def _lines(folder: Path) -> list[dict[str, float]]:
         if isinstance(logged, dict):
             found.append({k: float(v) for k, v in logged.items() if isinstance(v, int | float)})
     return settled(found)
-
-
-def finite(values: list[float]) -> list[float]:
-    return [value for value in values if math.isfinite(value)]

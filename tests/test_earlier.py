@@ -1,0 +1,202 @@
+"""Nothing is trained twice: what another sweep has trained is taken over, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Bake
+from hypertrain.results.earlier import misspelt
+from hypertrain.results.sources import fingerprint, sources
+
+PROGRAM = """
+import argparse, wandb
+from model import factor
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+parser.add_argument("--b", type=int, default=0)
+args = parser.parse_args()
+run = wandb.init(config=vars(args))
+with open("notes.txt", "a") as file:
+    file.write(f"{args.a},{args.b}\\n")
+for step in range(3):
+    run.log({"score": factor * args.a + args.b + step, "loss": 10 - args.a - step})
+"""
+
+
+@pytest.fixture
+def root(bake: Bake) -> Path:
+    project = bake(project_name="Twice")
+    (project / "modules" / "program.py").write_text(PROGRAM)
+    (project / "modules" / "model.py").write_text("factor = 10\n")
+    return project
+
+
+def write(root: Path, file: str = "test.yaml", **changed: Any) -> list[str]:
+    sweep = {
+        "program": "modules/program.py",
+        "method": "grid",
+        "metric": {"name": "score", "goal": "maximize"},
+        "parameters": {"a": {"values": [0, 1]}, "b": {"values": [0, 1]}},
+        **changed,
+    }
+    (root / "config" / file).write_text(yaml.safe_dump(sweep))
+    return ["--sweep", f"config/{file}"]
+
+
+def run(root: Path, *arguments: str) -> str:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "hypertrain", *arguments, "--workers", "2"],
+        cwd=root,
+        env={**kept, "HOME": "/nonexistent", "WANDB_MODE": "offline"},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        stdin=subprocess.DEVNULL,
+    )
+    assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def trained(root: Path) -> Counter[str]:
+    return Counter((root / "notes.txt").read_text().split())
+
+
+def best(root: Path, *words: str) -> Any:
+    told = subprocess.run(
+        [sys.executable, "-m", "hypertrain", "leaderboard", *words, "--json"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return json.loads(told.stdout)["trials"][0]
+
+
+GRIDS: dict[str, tuple[dict[str, Any], int, float]] = {
+    "grown": ({"parameters": {"a": {"values": [0, 1, 2]}, "b": {"values": [0, 1]}}}, 6, 23),
+    "cut": ({"parameters": {"a": {"values": [1]}, "b": {"values": [0, 1]}}}, 4, 13),
+    "another metric": ({"metric": {"name": "loss", "goal": "minimize"}}, 4, 7),
+    "another method": ({"method": "random", "run_cap": 4}, 4, 13),
+    "renamed": ({"name": "another"}, 4, 13),
+}
+
+
+@pytest.mark.parametrize("kind", GRIDS)
+def test_equal_trainings_are_taken_over(kind: str, root: Path) -> None:
+    run(root, *write(root))
+    changed, count, value = GRIDS[kind]
+    words = write(root, "other.yaml", **changed)
+    said = run(root, *words)
+    assert sum(trained(root).values()) == count, "each once"
+    assert set(trained(root).values()) == {1}
+    if kind != "renamed":  # that is the same sweep
+        assert "taken over from earlier sweeps" in said
+    first = best(root, *words)
+    assert first["value"] == value
+    assert (root / first["folder"] / "output.log").is_file()
+
+
+def test_not_what_other_code_trained(root: Path) -> None:
+    run(root, *write(root))
+    (root / "modules" / "model.py").write_text("factor = 100\n")
+    words = write(root, "other.yaml", parameters={"a": {"values": [1]}, "b": {"values": [1]}})
+    assert "taken over" not in run(root, *words)
+    assert best(root, *words)["value"] == 103
+    # In the sweep itself they stay, and are marked.
+    said = run(root, *write(root))
+    assert "modules/model.py has changed since" in said
+    assert "* trained before modules/model.py changed" in said
+    (report,) = [
+        p for p in root.glob("results/*/report.html") if "4 trials, marked *" in p.read_text()
+    ]
+    assert "ran before modules/model.py changed" in report.read_text()
+
+
+def test_anew_takes_none(root: Path) -> None:
+    run(root, *write(root))
+    words = write(root, "other.yaml", metric={"name": "loss"})
+    assert "taken over" not in run(root, *words, "--anew")
+    assert set(trained(root).values()) == {2}
+
+
+def test_a_misspelt_metric_costs_no_training(root: Path) -> None:
+    said = run(root, *write(root, metric={"name": "scores", "goal": "maximize"}))
+    assert "metric.name: scores was never logged; did you mean score?" in said
+    before = trained(root)
+    assert sum(before.values()) <= 3, "the sweep does not go on"
+    said = run(root, *write(root))
+    assert "taken over from earlier sweeps" in said
+    assert all(count == 1 for point, count in trained(root).items() if before[point])
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("accuracy", "did you mean acc/accuracy or Accuracy_top1?"),
+        ("VAL_LOSS", "did you mean val_loss?"),
+        ("bleu", None),
+        ("val_loss", None),
+    ],
+)
+def test_names_that_are_near(metric: str, said: str | None) -> None:
+    told = misspelt(metric, {"val_loss", "acc/accuracy", "Accuracy_top1", "lr"})
+    assert (told is None) == (said is None)
+    assert (said or "") in (told or "")
+
+
+# What counts as the program's sources
+
+FILES = {
+    "modules/train.py": "import json, torch\nimport model\ndef f():\n    from lib import late\n",
+    "modules/model.py": "from lib.deep import thing as other\n",
+    "modules/unused.py": "",
+    "lib/__init__.py": "",
+    "lib/late.py": "from . import near\n",
+    "lib/near.py": "",
+    "lib/deep/__init__.py": "",
+    "lib/deep/thing.py": "from ..near import x\n",
+    "lib/other.py": "",
+    "run.sh": "#!/bin/sh\npython modules/model.py --x=1\n",
+}
+EVERYWHERE = ["lib/__init__.py", "lib/deep/__init__.py", "lib/deep/thing.py", "lib/near.py"]
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "expected"),
+    [
+        (
+            "modules/train.py",
+            [],
+            [*EVERYWHERE, "lib/late.py", "modules/model.py", "modules/train.py"],
+        ),
+        ("run.sh", [], [*EVERYWHERE, "modules/model.py", "run.sh"]),
+        (
+            "lib/other.py",
+            ["python", "-m", "lib.late"],
+            ["lib/late.py", "lib/near.py", "lib/other.py"],
+        ),
+    ],
+)
+def test_sources_are_the_users_modules(
+    program: str, words: list[str], expected: list[str], tmp_path: Path
+) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = sources(tmp_path, Path(program), words)
+    missing = {"lib/__init__.py"} if words else set()  # imported as lib.late, by its file alone
+    assert set(expected) - missing <= set(found) <= set(expected) | {"lib/__init__.py"}
+    before = fingerprint(found)
+    (tmp_path / "modules" / "unused.py").write_text("changed")
+    assert fingerprint(sources(tmp_path, Path(program), words)) == before
+    (tmp_path / "lib" / "near.py").write_text("changed = 1")
+    assert fingerprint(sources(tmp_path, Path(program), words)) != before
