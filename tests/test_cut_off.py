@@ -152,7 +152,9 @@ for step in range(begun, 10):
 """
 
 
-def cut_off_once(root: Path, sweep: dict[str, Any], **how: Any) -> list[list[str]]:
+def cut_off_once(
+    root: Path, sweep: dict[str, Any], by: str = "Ctrl-C", **how: Any
+) -> list[list[str]]:
     """Run a sweep whose first two trials are cut off after seven values; return its notes."""
     (root / "modules" / "program.py").write_text(PROGRAM.format(**how))
     whole = {
@@ -166,8 +168,15 @@ def cut_off_once(root: Path, sweep: dict[str, Any], **how: Any) -> list[list[str
     process = start(root)
     try:
         wait_until(lambda: (root / "cut-0").exists() and (root / "cut-1").exists())
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        if by == "keepers":
+            for _ in range(2):  # each trial sleeps until it goes on with another keeper
+                pid = keeper(root)
+                os.kill(pid, signal.SIGKILL)
+                wait_until(lambda gone=pid: keeper(root) != gone)
+            assert process.wait(timeout=60) == 0
+        else:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
     finally:
         kill_everything(root)
         process.wait()
@@ -195,11 +204,12 @@ def test_what_is_logged_again_replaces_what_was(bake: Bake, goes_on: bool, step:
     assert not list((results(root) / "trials").glob("*-*"))
 
 
-def test_hyperband_counts_on(bake: Bake) -> None:
+@pytest.mark.parametrize("by", ["Ctrl-C", "keepers"])
+def test_hyperband_counts_on(bake: Bake, by: str) -> None:
     """A trial that was cut off after seven values is compared at its ninth, not two later."""
     root = bake(project_name="Cut off")
     sweep = {"early_terminate": {"type": "hyperband", "min_iter": 9, "eta": 3}}
-    cut_off_once(root, sweep, goes_on=True, step=", step=step", worse=False)
+    cut_off_once(root, sweep, by, goes_on=True, step=", step=step", worse=False)
     assert [records(root)[number]["bands"] for number in (1, 2, 3)] == [[8], [9], [10]]
 
 
