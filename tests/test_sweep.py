@@ -146,7 +146,7 @@ def test_the_guides_sweep_finds_the_best_of_twelve_trained_models(root: Path) ->
 
     best = max(record["value"] for record in found.values())
     assert best > 0.95
-    repeat = re.search(r"Repeat the best trial:\n  (.*)\n", done.stdout)
+    repeat = re.search(r"Repeat the best trial.*:\n  (.*)\n", done.stdout)
     assert repeat
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     again = subprocess.run(
@@ -698,3 +698,21 @@ def test_hyperband_stops_the_trials_that_lag_behind(root: Path) -> None:
     assert states == ["completed", "completed", "stopped", "stopped"]
     assert [record["value"] for record in records(root).values()] == [30, 20, 10, 0]
     assert notes(root, "end") == Counter(["3,0", "2,0"])
+
+
+def test_a_target_that_is_reached_ends_the_sweep(root: Path) -> None:
+    metric = {"name": "score", "goal": "maximize", "target": 10}
+    arguments = write_sweep(root, COUNTING, metric=metric)  # the values of a trial end at 10a + b
+    for _ in range(2):
+        done = run(root, *arguments, "--workers", "1")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "score has reached its target of 10: no more trials" in done.stdout
+        assert [record["value"] for record in records(root).values()] == [0, 1, 2, 10]
+
+
+def test_what_is_taken_but_meant_otherwise_is_said_first(root: Path) -> None:
+    parameters = {"a": {"value": 1}, "b": {"distribution": "log_uniform", "min": 0.001, "max": 0.1}}
+    program = COUNTING.replace('"--b", type=int', '"--b", type=float')
+    arguments = write_sweep(root, program, method="random", parameters=parameters, run_cap=1)
+    done = run(root, *arguments)
+    assert "log_uniform_values" in done.stdout.partition("[1/1]")[0], done.stdout

@@ -59,6 +59,8 @@ def tune(
         def before() -> None:
             told = summary.before(console, sweep, root, results, source.total, source.done)
             source.knows(told, {} if anew else earlier(root, journal.folder, sweep, told.code))
+            for warning in sweep.warnings:
+                source.screen.say(warning)
 
         try:
             interruption = run(sweep, root, limits, source, before)
@@ -115,6 +117,7 @@ class LocalSource:
         self._code = ""
         self._trained: dict[str, Record] = {}
         self._report: Callable[[bool], None] = lambda changed: None
+        self._is_reached = False
         self._page: Page | None = None
         self.elsewhere = 0
 
@@ -226,7 +229,20 @@ class LocalSource:
         return free
 
     def next(self) -> Record | None:
-        return next(self._todo, None)
+        return None if self._reaches_target() else next(self._todo, None)
+
+    def _reaches_target(self) -> bool:
+        """Whether a trial has reached the metric's target, which ends the sweep; said once."""
+        metric = self._sweep.metric
+        if metric is None or metric.target is None or self._is_reached:
+            return self._is_reached
+        values = (record.value for record in self._journal.records.values() if record.done)
+        self._is_reached = any(v is not None and metric.reaches_target(v) for v in values)
+        if self._is_reached:
+            self.screen.say(
+                f"{metric.name} has reached its target of {metric.target}: no more trials"
+            )
+        return self._is_reached
 
     def finished(self) -> bool:
         return True  # `next` knows all
