@@ -18,10 +18,13 @@ import pytest
 import yaml
 from conftest import Bake
 from environments import commands, environment
+from hypertrain.results.journal import Record
 from hypertrain.results.outcome import Outcome, Row
 from hypertrain.show.failures import causes
 from hypertrain.show.look import leaderboard
+from hypertrain.show.screen import Screen
 from hypertrain.show.table import ranked
+from hypertrain.show.words import sentence
 from hypertrain.sweepfile.sweep import Metric
 from rich.console import Console
 
@@ -111,6 +114,31 @@ def test_no_number_and_no_word_is_cut_in_two(width: int) -> None:
     assert "but in the report" in " ".join(text.split())
     for i in range(1, 9):
         assert f"a_parameter_{i}" in text
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_progress_fits_a_terminal(width: int) -> None:
+    """Of the sweep that every project begins with; a narrower one breaks it between two words."""
+    params = {"lr": 0.001, "optimizer": "adam", "scheduler": "cosine"}
+    record = Record(12, [0, 0, 0], params, state="completed", value=0.98879, seconds=12.34)
+    console = Console(width=width, force_terminal=True, color_system=None)
+    with console.capture() as text:
+        screen = Screen(console, Metric("accuracy01/valid", "maximize"), 12)
+        screen.started(record)
+        screen.ended(record)
+    lines = text.get().splitlines()
+    assert len(lines) == (1 if width == 80 else 2)
+    assert max(map(len, lines)) <= width
+    shown = " ".join(text.get().split())
+    assert shown == "[1/12] trial 12 lr=0.001 optimizer=adam scheduler=cosine 0.9888 12.3s"
+
+
+def test_a_word_that_is_wider_than_the_terminal_stays_whole() -> None:
+    address = f"https://wandb.example.com/{'x' * 60}"
+    console = Console(width=40, force_terminal=True, color_system=None)
+    with console.capture() as text:
+        sentence(console, f"see {address} for more")
+    assert address in text.get()
 
 
 def test_failures_are_one_line_for_each_cause() -> None:

@@ -85,13 +85,13 @@ def test_one_command_from_a_clone_to_a_leaderboard(tried: tuple[str, Path]) -> N
     output, project = tried
     board = output.partition("Leaderboard")[2]
     assert len(re.findall(r"^ *\d+ +\d+ +[\d.e-]+ .* completed *$", board, re.M)) == 12
-    assert "python modules/train.py --lr=" in board.partition("Repeat the best trial:")[2]
+    assert "python modules/train.py --lr=" in board.partition("Repeat the best trial")[2]
     assert (project / "README.md").is_file()
 
 
 def test_readme_shows_what_the_command_prints(tried: tuple[str, Path]) -> None:
     """Trials end in no fixed order and accuracy differs a little between machines."""
-    output, _ = tried
+    output = re.sub(r" \(one of \d+ equals\)", "", tried[0])
     (shown,) = (block.text for block in blocks(README.read_text()) if block.language == "text")
     for line in shown.splitlines():
         words = re.sub(r"\d[\d.]*s?\b|sgd|adam|const|cosine", "0", line).split()

@@ -7,6 +7,7 @@
     trial        how does one trial start, run and end?
     warm         how do trials start in milliseconds? Without it all works the same, slower
     results      what is on disk?
+    answers      what did the search really show?
     show         what does a person see?
     check        what can be known before it costs?
     online       how do we talk to W&B's server?

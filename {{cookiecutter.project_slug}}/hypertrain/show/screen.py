@@ -1,6 +1,8 @@
 """What the user sees while a sweep runs: live on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -11,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hypertrain.results.journal import FAILED, STOPPED, Record
-from hypertrain.show.words import duration, number, plain
+from hypertrain.show.words import duration, number, sentence
 from hypertrain.sweepfile.sweep import Metric
 
 
@@ -24,7 +26,7 @@ class Screen:
         self._best: Record | None = None
         self._earlier = self._ended = self._failed = 0
         self._begun = time.monotonic()
-        self.say = plain(console)
+        self.say: Callable[[str], None] = partial(sentence, console)
         self._live = Live(
             console=console,
             get_renderable=self._render,
@@ -63,7 +65,8 @@ class Screen:
         self._failed += record.state == FAILED
         self._compare(record)
         took = duration(record.seconds or 0.0)
-        self.say(f"{self._progress()} {_title(record)}  {self._result(record)}  {took}")
+        result = self._result(record).removeprefix(f"{self._metric.name} " if self._metric else "")
+        self.say(f"{self._progress()} {_title(record)}  {result}  {took}")
 
     def _compare(self, record: Record) -> None:
         if record.value is None or self._metric is None:

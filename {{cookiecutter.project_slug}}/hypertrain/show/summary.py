@@ -1,6 +1,7 @@
 """What the tuner says before the first trial and after the last."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from hypertrain.show.look import leaderboard
 from hypertrain.show.report import write_report
 from hypertrain.show.table import ranked
 from hypertrain.show.upload import upload
-from hypertrain.show.words import counted, listed, plain
+from hypertrain.show.words import counted, listed, plain, sentence
 from hypertrain.sweepfile.sweep import Sweep
 
 CHECKPOINTS = ("results/checkpoints/*{}*", "checkpoints/*{}*", "*/checkpoints/*{}*")
@@ -24,7 +25,7 @@ def before(
     console: Console, sweep: Sweep, root: Path, results: Path, total: int | None, done: int
 ) -> About:
     """Tell what is about to run, and how it relates to what ran before; note it in the folder."""
-    say = plain(console)
+    say = partial(sentence, console)
     trials = "until its limit" if total is None else counted(total, "trial")
     say(f"{sweep.path}: {sweep.method} search with {sweep.program.as_posix()}, {trials}")
     earlier = about(root / results)
@@ -54,7 +55,7 @@ def after(
     records = [record for record in journal.records.values() if record.state]
     found = of_records(journal.folder, root, records, about(journal.folder), sweep, False)
     if damaged := damage(results, journal.damaged):
-        say(damaged)
+        sentence(console, damaged)
     if records:
         say("")
         leaderboard(console, found)
@@ -65,7 +66,7 @@ def after(
     if commands := upload(journal.folder, results, sweep):
         say("\n  ".join(["\nBring the runs to W&B as a sweep, if you like:", *commands]))
     if interruption:
-        say(f"\nStopped: {interruption}. The same command goes on where it stopped.")
+        sentence(console, f"\nStopped: {interruption}. The same command goes on where it stopped.")
 
 
 def _files(console: Console, found: Outcome, root: Path) -> None:

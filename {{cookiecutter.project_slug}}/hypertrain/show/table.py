@@ -35,7 +35,7 @@ def show(console: Console, outcome: Outcome, standing: Standing | None) -> None:
     metric = outcome.metric
     named = not metric or any(column.heading == metric.name for column in fitting)
     title = "Leaderboard" if named or not metric else f"Leaderboard by {metric.name}"
-    sentence(console, Text(title, "bold"))
+    sentence(console, title, "bold")
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False)
     for column in fitting:
         table.add_column(Text(column.heading), justify=column.justify, no_wrap=True)

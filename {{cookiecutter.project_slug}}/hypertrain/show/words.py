@@ -3,10 +3,10 @@
 import math
 import time
 from collections.abc import Callable
+from textwrap import TextWrapper
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 
 def plain(console: Console) -> Callable[[str], None]:
@@ -14,10 +14,14 @@ def plain(console: Console) -> Callable[[str], None]:
     return lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def sentence(console: Console, text: str | Text) -> None:
+def sentence(console: Console, text: str, style: str | None = None) -> None:
     """Prints words; on a terminal, a line that is too long is broken between two of them."""
-    soft = not console.is_terminal
-    console.print(text, markup=False, highlight=False, soft_wrap=soft)
+    if console.is_terminal:
+        wide = TextWrapper(
+            console.width, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+        )
+        text = "\n".join(wide.fill(line) for line in text.split("\n"))
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def number(value: Any) -> str:
