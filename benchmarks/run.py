@@ -159,7 +159,7 @@ def once(
     env = variables(environment, project) | account | {"WANDB_MODE": mode}
     interpreter = str(python(environment))
     if peer == "ours":
-        flags = ["--sweep", str(sweep), "--workers", "2", "--count", str(trials)]
+        flags = ["--sweep", str(sweep), "--workers", "2", "--count", str(trials), "--keep", "all"]
         words = [interpreter, "-m", "hypertrain", *flags]
     elif peer in ("worker", "agent"):
         words = [interpreter, str(HERE / "peers" / PEERS[peer][1]), str(sweep), str(trials)]

@@ -126,6 +126,8 @@ def test_everything_the_user_may_change(user: User) -> None:
     params = {
         "token_secret_name": "other-token",
         "preset": "gpu-small",
+        "trials_per_gpu": "auto",
+        "gpus_per_trial": "2",
         "sweep_file": "config/other.yaml",
         "life_span": "2d",
         "schedule_timeout": "3h",
@@ -136,7 +138,8 @@ def test_everything_the_user_may_change(user: User) -> None:
     (start,) = user.platform.jobs_of("start-sweep")
     assert start.request["env"]["WANDB_SWEEPS_FILE"] == "config/other.yaml"
     assert {job.request["command"] for job in workers(user)} == {
-        'python -m hypertrain worker "team/project/abc"'
+        'python -m hypertrain worker --trials-per-gpu="auto" --gpus-per-trial="2" '
+        '"team/project/abc"'
     }
     assert [job.text for job in workers(user)] == ["abcd\n"] * 5
     assert {job.request["preset_name"] for job in workers(user)} == {"gpu-small"}
@@ -214,6 +217,8 @@ REFUSED = [
     *(("sweep_file", value) for value in ("", "config/absent.yaml", "../train.yaml", "config")),
     ("preset", "gpu-k80-small-p"),
     ("token_secret_name", "absent"),
+    *(("trials_per_gpu", value) for value in ("0", "many", "1.5")),
+    *(("gpus_per_trial", value) for value in ("0", "auto")),
     ("sweep", "abc"),
     ("life_span", ""),
     ("schedule_timeout", ""),

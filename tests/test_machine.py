@@ -109,6 +109,12 @@ def test_trials_share_the_machine(
     assert shared.grows == (asked.trials_per_gpu == "auto" and workers > len(places) > 0)
 
 
+def test_a_worker_without_a_gpu_runs_one_trial_whatever_is_asked_of_gpus() -> None:
+    asked = Asked(trials_per_gpu=4)
+    assert share(asked, [], cores=16, on_cores=1).workers == 1
+    assert share(asked, gpus(1), cores=16, on_cores=1).workers == 4
+
+
 @pytest.mark.parametrize(
     ("asked", "found", "message"),
     [

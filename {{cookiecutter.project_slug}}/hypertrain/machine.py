@@ -43,8 +43,10 @@ class Share:
     why: str
 
 
-def share(asked: Asked, found: Sequence[Gpu], cores: int) -> Share:
+def share(asked: Asked, found: Sequence[Gpu], cores: int, on_cores: int | None = None) -> Share:
     """Decide how trials share these GPUs and cores.
+
+    on_cores: trials at once where there is no GPU; None goes by the number of cores.
 
     Raises: UserError for what contradicts itself and for what this machine does not have.
     """
@@ -56,7 +58,7 @@ def share(asked: Asked, found: Sequence[Gpu], cores: int) -> Share:
     if not places:
         ignored = "--trials-per-gpu: there is no GPU, trials share the cores"
         why = ignored if asked.trials_per_gpu else ""
-        return Share([], asked.workers or min(cores, MOST), False, why)
+        return Share([], asked.workers or on_cores or min(cores, MOST), False, why)
     here = _shown(places)
     if asked.workers:
         return Share(places, asked.workers, False, f"Trials are dealt to {here}")

@@ -21,7 +21,15 @@ from shutil import which
 from typing import NamedTuple
 from urllib.parse import unquote
 
-PARAMS = {"workers", "life_span", "schedule_timeout", "sweep", "sweep_file"}
+PARAMS = {
+    "workers",
+    "trials_per_gpu",
+    "gpus_per_trial",
+    "life_span",
+    "schedule_timeout",
+    "sweep",
+    "sweep_file",
+}
 """Params of the flow that the project alone can tell right from wrong."""
 ANSWER = 30.0
 """Seconds for the platform to name its presets and secrets; without an answer the bake goes on."""
@@ -59,6 +67,9 @@ def problems(params: Mapping[str, str], root: Path) -> Iterator[str]:
     """What is wrong with the params of a bake, as far as the project in `root` tells."""
     if not re.fullmatch(r"[1-9]\d{0,2}", params["workers"]) or int(params["workers"]) > 256:
         yield _refused(params, "workers", "use a whole number from 1 to 256")
+    for name, other in (("trials_per_gpu", "auto"), ("gpus_per_trial", "")):
+        if params[name] not in ("", other) and not re.fullmatch(r"[1-9]\d{0,2}", params[name]):
+            yield _refused(params, name, f"use a whole number{f' or {other}' if other else ''}")
     for name in ("life_span", "schedule_timeout"):
         if not SPAN.fullmatch(params[name]):
             yield _refused(params, name, "write a time such as 10d, 12h or 1d6h30m")
