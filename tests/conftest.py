@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 Bake = Callable[..., Path]
 LONGEST = (
     "test_by_hand",
+    "test_cut_off",
     "test_flow",
     "test_readme",
     "test_wandb_sweep",
