@@ -414,7 +414,7 @@ def test_a_fresh_project_passes(user: User) -> None:
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     *lines, empty, total = output.splitlines()
-    assert (len(lines), empty, total) == (8, "", "8 ok, 0 problem, 0 unknown"), output
+    assert (len(lines), empty, total) == (10, "", "10 ok, 0 problem, 0 unknown"), output
     assert "12 trials" in lines[0]
     assert "accuracy01/valid" in lines[2]
     assert files(user.project) == before

@@ -38,9 +38,11 @@ def _run(arguments: argparse.Namespace) -> int:
     root, file = Path.cwd(), arguments.sweep or SWEEP_FILE
     match arguments.task:
         case "check":
-            from hypertrain.check.check import check
+            from hypertrain.check.check import Wanted, check
 
-            return check(file, root, dict(arguments.param), _console())
+            workers = _limits(arguments).workers
+            wanted = Wanted(dict(arguments.param), workers, arguments.trial_time)
+            return check(file, root, wanted, _console())
         case "start-sweep":
             from hypertrain.online.sweep import start_sweep
 
@@ -68,9 +70,11 @@ def _limits(arguments: argparse.Namespace, on_cores: int | None = None) -> "Limi
     from hypertrain import gpus, machine
     from hypertrain.tuner import Limits
 
-    asked = machine.Asked(arguments.workers, arguments.trials_per_gpu, arguments.gpus_per_trial)
+    found = gpus.visible()
+    workers = arguments.workers or (None if found else on_cores)
+    asked = machine.Asked(workers, arguments.trials_per_gpu, arguments.gpus_per_trial)
     return Limits(
-        share=machine.share(asked, gpus.visible(), machine.cores(), on_cores),
+        share=machine.share(asked, found, machine.cores()),
         seconds=arguments.time_limit,
         trial_seconds=arguments.trial_time_limit,
         cold=arguments.cold,
@@ -140,6 +144,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar=("NAME", "VALUE"),
         help="as of the bake that is meant, such as `--param preset gpu-small`",
+    )
+    check.add_argument(
+        "--trial-time",
+        type=_seconds,
+        default=600.0,
+        metavar="T",
+        help="judge time and cost of the sweep by trials of at most this length [10m]",
     )
     _add_looks(tasks)
     worker = tasks.add_parser("worker", help="run trials of a sweep on W&B until none is left")
@@ -214,12 +225,7 @@ def _add_limits(parser: argparse.ArgumentParser, **options: Any) -> None:
         metavar="N",
         help="trials at once on each GPU; `auto` finds out how many pay [1]",
     )
-    add(
-        "--gpus-per-trial",
-        type=_positive_or_none,
-        metavar="N",
-        help="GPUs that each trial sees [1]",
-    )
+    add("--gpus-per-trial", type=_positive, metavar="N", help="GPUs that each trial sees [1]")
     add(
         "--keep",
         type=_number_or_all,
@@ -249,13 +255,8 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _positive_or_none(text: str) -> int | None:
-    """A flow gives an option even when its param is empty."""
-    return _positive(text) if text else None
-
-
-def _positive_or_auto(text: str) -> int | str | None:
-    return text if text == "auto" else _positive_or_none(text)
+def _positive_or_auto(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)
 
 
 def _number_or_all(text: str) -> int | None:

@@ -7,7 +7,8 @@ said and is no failure.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ from rich.console import Console
 from rich.text import Text
 
 from hypertrain import UserError
-from hypertrain.check.platform import check_flows, check_key_file, check_params, check_platform
+from hypertrain.check.cost import Estimate, costs, estimate
+from hypertrain.check.platform import (
+    bake_params,
+    check_flows,
+    check_key_file,
+    check_params,
+    check_platform,
+)
 from hypertrain.check.probe import Finding, copy_of
 from hypertrain.check.program import check_metric, check_options
 from hypertrain.search.search import new_search
@@ -29,14 +37,23 @@ READS = re.compile(r"\.config\b|\bimport config\b|WANDB_SWEEP_PARAM_PATH")
 """How a program asks for its parameters, if not on its command line."""
 
 
-def check(sweep_file: Path, root: Path, params: Mapping[str, str], console: Console) -> int:
-    """Print each finding as it comes; return the exit status, 1 if there is a problem.
+@dataclass(frozen=True)
+class Wanted:
+    """params: of the bake, where they differ from what the flow says. workers: here.
 
-    params: those of the bake, where they differ from what the flow says.
+    trial_time: seconds at most for the trials by which the sweep's cost is judged.
     """
+
+    params: Mapping[str, str]
+    workers: int
+    trial_time: float
+
+
+def check(sweep_file: Path, root: Path, asked: Wanted, console: Console) -> int:
+    """Print each finding as it comes; return the exit status, 1 if there is a problem."""
     counts: Counter[str] = Counter()
-    with console.status("one short trial is among the checks; Ctrl-C skips it"):
-        for finding in _findings(sweep_file, root, params):
+    with console.status("trials are among the checks; Ctrl-C skips one"):
+        for finding in _findings(sweep_file, root, asked):
             status = (f"{finding.status:8} ", STYLES[finding.status])
             console.print(Text.assemble(status, finding.text), soft_wrap=True)
             counts[finding.status] += 1
@@ -46,7 +63,8 @@ def check(sweep_file: Path, root: Path, params: Mapping[str, str], console: Cons
     return 1 if counts["problem"] else 0
 
 
-def _findings(sweep_file: Path, root: Path, params: Mapping[str, str]) -> Iterator[Finding]:
+def _findings(sweep_file: Path, root: Path, asked: Wanted) -> Iterator[Finding]:
+    measured: list[Estimate | None] = []
     try:
         sweep = load(sweep_file, root)
     except UserError as error:
@@ -54,21 +72,35 @@ def _findings(sweep_file: Path, root: Path, params: Mapping[str, str]) -> Iterat
     else:
         yield from (found := check_sweep(sweep, root))
         if all(finding.status != "problem" for finding in found):
-            yield from _try_program(sweep, root)
+            measured = yield from _try_program(sweep, root, asked)
     yield check_flows(root)
-    yield from check_params(root, params)
-    yield from check_platform(root, params)
+    yield from check_params(root, asked.params)
+    preset = yield from check_platform(root, asked.params)
     yield check_key_file()
+    wanted = bake_params(root, asked.params).get("workers", "")
+    for cost in measured:
+        on_platform = preset if wanted.isdigit() and int(wanted) else None
+        yield from costs(cost, asked.workers, on_platform, int(wanted) if on_platform else 0)
 
 
-def _try_program(sweep: Sweep, root: Path) -> Iterator[Finding]:
+def _try_program(
+    sweep: Sweep, root: Path, asked: Wanted
+) -> Generator[Finding, None, list[Estimate | None]]:
+    """Returns: the estimate of what the sweep takes; none if it was not asked for."""
     with copy_of(root) as here:
         if here is None:
             yield Finding("unknown", "program: the project is too large to be tried in a copy")
-            return
+            return []
         yield (finding := check_options(sweep, root, here))
         if finding.status != "problem":
-            yield check_metric(sweep, root, here)
+            yield (finding := check_metric(sweep, root, here))
+        if finding.status != "ok":
+            return []
+        try:
+            workers = min(asked.workers, trials := _size(sweep) or 1)
+            return [estimate(sweep, here, trials, workers, asked.trial_time)]
+        except KeyboardInterrupt:
+            return []
 
 
 def check_sweep(sweep: Sweep, root: Path) -> list[Finding]:
@@ -76,8 +108,7 @@ def check_sweep(sweep: Sweep, root: Path) -> list[Finding]:
     wrong = [f"{sweep.path}: {text}" for text in _wrong(sweep, root)]
     found = [Finding("problem", text) for text in wrong]
     if not found:
-        sizes = [n for n in (sweep.run_cap, _grid_size(sweep)) if n is not None]
-        trials = counted(min(sizes), "trial")
+        trials = counted(_size(sweep) or 0, "trial")
         found = [Finding("ok", f"{sweep.path}: valid, {sweep.method} search, {trials}")]
     return [*found, *(Finding("warning", text) for text in sweep.warnings)]
 
@@ -117,5 +148,7 @@ def _is_finite(raw: Mapping[str, Any]) -> bool:
     return True
 
 
-def _grid_size(sweep: Sweep) -> int | None:
-    return new_search(sweep).size if sweep.method == "grid" else None
+def _size(sweep: Sweep) -> int | None:
+    """Trials of the sweep; None if it never ends by itself."""
+    grid = new_search(sweep).size if sweep.method == "grid" else None
+    return min((n for n in (sweep.run_cap, grid) if n is not None), default=None)

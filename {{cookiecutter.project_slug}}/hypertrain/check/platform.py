@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -115,17 +115,20 @@ def check_params(root: Path, given: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("problem", problem)
 
 
-def check_platform(root: Path, given: Mapping[str, str]) -> Iterator[Finding]:
-    """Login, then secret and preset of a bake, as the installed client tells."""
+def check_platform(root: Path, given: Mapping[str, str]) -> Generator[Finding, None, Preset | None]:
+    """Login, then secret and preset of a bake, as the installed client tells.
+
+    Returns: the preset, if it is there.
+    """
     client = shutil.which("neuro") or shutil.which("apolo")
     if client is None:
         yield Finding("unknown", "platform: there is no neuro here; `pip install apolo-all`")
-        return
+        return None
     name = Path(client).name
     unknown = "platform: login, secret and preset cannot be checked"
     if not _has_login():
         yield Finding("unknown", f"{unknown}: nobody is logged in; `{name} login`")
-        return
+        return None
 
     def ask(words: list[str]) -> Done:
         return probe.run([client, *words], root, probe.environment(), ANSWER)
@@ -138,9 +141,12 @@ def check_platform(root: Path, given: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("unknown", f"{unknown}: {probe.reason(clusters)}")
     else:
         params = bake_params(root, given)
+        presets, wanted = list(bake.presets(clusters.stdout)), params.get("preset", "")
         yield Finding("ok", "platform: logged in")
         yield _check_secret(name, secrets, params.get("token_secret_name", ""))
-        yield check_preset(list(bake.presets(clusters.stdout)), params.get("preset", ""))
+        yield check_preset(presets, wanted)
+        return next((preset for preset in presets if wanted in ("", preset.name)), None)
+    return None
 
 
 def _has_login() -> bool:

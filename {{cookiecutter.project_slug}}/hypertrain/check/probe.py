@@ -141,22 +141,29 @@ def copy_of(root: Path) -> Iterator[Path | None]:
         if sum(file.stat().st_size for file in _files(root)) > LARGEST:
             yield None
             return
-        shutil.copytree(root, here, ignore=_left_out, ignore_dangling_symlinks=True)
+        shutil.copytree(root, here, ignore=_left_out(root), ignore_dangling_symlinks=True)
         try:
             yield here
         finally:
             _keep_fetched(here / "data", root / "data")
 
 
-def _left_out(folder: str, names: Sequence[str]) -> list[str]:
-    environments = [name for name in names if Path(folder, name, "pyvenv.cfg").exists()]
-    return [*environments, *{"results", "wandb", ".git"}.intersection(names)]
+def _left_out(root: Path) -> Callable[[str, Sequence[str]], list[str]]:
+    """What a copy of the project does without: environments, and what runs have left in `root`."""
+
+    def names_of(folder: str, names: Sequence[str]) -> list[str]:
+        own = {"results", "wandb"} if Path(folder) == root else set()
+        environments = [name for name in names if Path(folder, name, "pyvenv.cfg").exists()]
+        return [*environments, *({".git"} | own).intersection(names)]
+
+    return names_of
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for here, below, files in os.walk(folder):
-        left_out = _left_out(here, below)
-        below[:] = [name for name in below if name not in left_out]
+def _files(root: Path) -> Iterator[Path]:
+    left_out = _left_out(root)
+    for here, below, files in os.walk(root):
+        without = left_out(here, below)
+        below[:] = [name for name in below if name not in without]
         yield from (path for name in files if (path := Path(here, name)).is_file())
 
 
