@@ -70,11 +70,9 @@ def _limits(arguments: argparse.Namespace, on_cores: int | None = None) -> "Limi
     from hypertrain import gpus, machine
     from hypertrain.tuner import Limits
 
-    found = gpus.visible()
-    workers = arguments.workers or (None if found else on_cores)
-    asked = machine.Asked(workers, arguments.trials_per_gpu, arguments.gpus_per_trial)
+    asked = machine.Asked(arguments.workers, arguments.trials_per_gpu, arguments.gpus_per_trial)
     return Limits(
-        share=machine.share(asked, found, machine.cores()),
+        share=machine.share(asked, gpus.visible(), machine.cores(), on_cores),
         seconds=arguments.time_limit,
         trial_seconds=arguments.trial_time_limit,
         cold=arguments.cold,
@@ -225,7 +223,12 @@ def _add_limits(parser: argparse.ArgumentParser, **options: Any) -> None:
         metavar="N",
         help="trials at once on each GPU; `auto` finds out how many pay [1]",
     )
-    add("--gpus-per-trial", type=_positive, metavar="N", help="GPUs that each trial sees [1]")
+    add(
+        "--gpus-per-trial",
+        type=_positive_or_none,
+        metavar="N",
+        help="GPUs that each trial sees [1]",
+    )
     add(
         "--keep",
         type=_number_or_all,
@@ -255,8 +258,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _positive_or_auto(text: str) -> int | str:
-    return text if text == "auto" else _positive(text)
+def _positive_or_none(text: str) -> int | None:
+    """A flow gives an option even when its param is empty."""
+    return _positive(text) if text else None
+
+
+def _positive_or_auto(text: str) -> int | str | None:
+    return text if text == "auto" else _positive_or_none(text)
 
 
 def _number_or_all(text: str) -> int | None:
