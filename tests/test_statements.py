@@ -36,7 +36,7 @@ def test_one_of_several_equals_is_never_called_the_best() -> None:
     assert [row.name for row in found.equal] == ["2", "4"]
     said = statements.place(found, LOSS)
     assert said.startswith("2 trials tie at loss 0.25: 2 and 4.")
-    assert "is not known" in said
+    assert "hypertrain confirm" in said
 
 
 @pytest.mark.parametrize("metric", [None, LOSS])

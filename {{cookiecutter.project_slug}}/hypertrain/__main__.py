@@ -57,6 +57,11 @@ def _run(arguments: argparse.Namespace) -> int:
         case "leaderboard" | "list" | "report" | "export":
             _look(arguments, root)
             return 0
+        case "confirm":
+            from hypertrain.confirm import Asked, confirm
+
+            asked = Asked(arguments.seeds, arguments.seed_option, arguments.test)
+            return confirm(load(file, root), root, _limits(arguments), asked, _console())
         case _:
             from hypertrain.local import tune
 
@@ -132,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     tasks = parser.add_subparsers(
         dest="task",
         title="instead of running the sweep",
-        metavar="{check,leaderboard,list,report,export,worker}",
+        metavar="{check,leaderboard,list,report,confirm,export,worker}",
     )
     check = tasks.add_parser("check", help="look at everything before the platform is paid for")
     check.add_argument(
@@ -151,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         help="judge time and cost of the sweep by trials of at most this length [10m]",
     )
     _add_looks(tasks)
+    _add_confirm(tasks)
     worker = tasks.add_parser("worker", help="run trials of a sweep on W&B until none is left")
     _add_limits(worker, default=argparse.SUPPRESS)  # may stand before the task, too
     worker.add_argument("sweep_path", metavar="ENTITY/PROJECT/SWEEP")
@@ -158,6 +164,32 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--join", default="", metavar="ENTITY/PROJECT/SWEEP")
     start.add_argument("--note", type=Path, metavar="FILE")
     return parser
+
+
+def _add_confirm(tasks: Any) -> None:
+    task = tasks.add_parser(
+        "confirm",
+        help="train the best trials and the defaults again, on fresh seeds",
+        description="Train the 3 best trials of a sweep and the program's defaults on the same "
+        "seeds, which the search never used, and say what can be told apart.",
+    )
+    task.add_argument(
+        "--sweep",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="the sweep of this file",
+    )
+    task.add_argument("--seeds", type=_seeds, default=5, metavar="N", help="how many [5]")
+    task.add_argument(
+        "--seed-option", default="seed", metavar="NAME", help="the program's option [seed]"
+    )
+    task.add_argument(
+        "--test",
+        action="store_true",
+        help="then run the chosen one with the program's --test, once",
+    )
+    _add_limits(task, default=argparse.SUPPRESS)  # may stand before the task, too
 
 
 def _add_looks(tasks: Any) -> None:
@@ -250,6 +282,12 @@ def _add_limits(parser: argparse.ArgumentParser, **options: Any) -> None:
         help="end a trial that runs longer than this; it counts as failed",
     )
     add("--cold", action="store_true", help="start every trial as a new process (slower)")
+
+
+def _seeds(text: str) -> int:
+    if _positive(text) < 2:
+        raise argparse.ArgumentTypeError("1 seed shows no spread; give 2 or more")
+    return int(text)
 
 
 def _positive(text: str) -> int:

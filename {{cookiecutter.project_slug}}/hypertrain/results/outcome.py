@@ -1,5 +1,6 @@
 """What there is to show of a sweep, be it in a results folder or on W&B."""
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hypertrain.results.folder import About, about, sweep_of
-from hypertrain.results.journal import Record, damage, is_running, read
+from hypertrain.results.journal import JOURNAL, Record, damage, is_running, read
 from hypertrain.sweepfile.sweep import Metric, Sweep
 from hypertrain.trial.command import repeat
 
 ARGS, OUTPUT = "args.json", "output.log"
+CONFIRM, VERDICT = "confirm", "verdict.json"
+"""Below a results folder: its trials on fresh seeds (`confirm.py`), and what came out."""
 RUNNING = "running"
 
 
@@ -77,7 +80,29 @@ def outcome(folder: Path, root: Path, sweep: Sweep | None = None) -> Outcome:
     notes = [damage(Path(found.where), damaged)]
     if found.metric is None and told is None:
         notes.append("What the metric is, is not noted in this folder; give --sweep FILE.")
-    return replace(found, notes=tuple(filter(None, notes)))
+    notes += _json(folder / CONFIRM / VERDICT) or []
+    return replace(found, notes=tuple(filter(None, notes)), repeats=_repeats(folder / CONFIRM))
+
+
+def _repeats(folder: Path) -> list[list[float]]:
+    """Values of equal trainings on fresh seeds, training by training, of the latest code."""
+    option = (_json(folder / "plan.json") or {}).get("option")
+    told = about(folder)
+    if not option or not told or not (folder / JOURNAL).is_file():
+        return []
+    groups: dict[str, list[float]] = {}
+    for record in read(folder)[0].values():
+        if record.value is not None and record.code == told.code:
+            rest = {name: value for name, value in record.params.items() if name != option}
+            groups.setdefault(repr(sorted(rest.items())), []).append(record.value)
+    return list(groups.values())
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def of_records(
