@@ -24,6 +24,7 @@ VOLATILE = [
     (r"\b\d?\d:\d\d(?::\d\d)?(?:[.,]\d+)?\b", "TIME"),
     (r"\d+(?:\.\d+)? ?(?:ms|us|s|sec|it/s|s/it)(?:/\w+)?(?![\w.])", "DURATION"),
     (r"(?i)\b(pids?|pgid|process)\b[ :=]*\d+", r"\1"),
+    (r"(runtime|per_second)'?: '?[\d.]+", r"\1"),
     (r"(?<=127\.0\.0\.1:)\d+|(?<=localhost:)\d+|(?<=\]:)\d+", "PORT"),
     (r"/tmp/\w+", "TEMPORARY"),
 ]
@@ -31,12 +32,14 @@ IN_NAMES = [
     (r"\d{4}-\d\d-\d\d|\b\d\d-\d\d-\d\d\b", "TIME"),
     (r"events\.out\.tfevents\.\S+", "EVENTS"),
     (r"_[0-9a-f]{20}\.", "_HASH."),
+    (r"_table-[\w-]{6}$", "_table-HASH"),
 ]
 W_AND_B_SAYS = re.compile(
     r"^(?:wandb: .*|wandb:|\S+ \S+ - wandb\.wandb_agent - .*(?:\n\t.*)*)$", re.MULTILINE
 )
 UNPROMISED_KEYS = re.compile(
-    r"^(_timestamp|_runtime|_wandb\b.*|.*\.(path|size|sha256|_latest_artifact_path|artifact_path))$"
+    r"_timestamp|_wandb\b.*|.*runtime|.*_per_second"
+    r"|.*\.(path|size|sha256|_latest_artifact_path|artifact_path)"
 )
 
 
@@ -218,7 +221,7 @@ def _run(root: Path, run: WrittenRun, ids: Ids) -> Run:
         [_promised(row) for row in run.history],
         _promised(run.summary),
         run.metrics,
-        sorted(_placed(name, root, ids) for name in run.artifacts),
+        sorted(masked(_placed(name, root, ids), IN_NAMES) for name in run.artifacts),
         lines(run.output, root, ids),
         {masked(name, IN_NAMES) for name in names if name.startswith(("media/", "code/"))},
         run.exit_code,
@@ -227,7 +230,7 @@ def _run(root: Path, run: WrittenRun, ids: Ids) -> Run:
 
 def _promised(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of history, a summary or a configuration without what is never the same twice."""
-    return {key: value for key, value in _flat(row) if not UNPROMISED_KEYS.match(key)}
+    return {key: value for key, value in _flat(row) if not UNPROMISED_KEYS.fullmatch(key)}
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "") -> Any:

@@ -77,8 +77,13 @@ class Shape:
 
     @property
     def points(self) -> list[dict[str, Any]]:
-        """The trials' parameters, in W&B's order."""
-        return list(wandb_api.points(self.sweep)[0])
+        """The trials' parameters, in W&B's order; its server's JSON writes 1.0 as 1."""
+        drawn = wandb_api.points(self.sweep)[0]
+        return [{name: whole(value) for name, value in point.items()} for point in drawn]
+
+
+def whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @dataclass(frozen=True)
