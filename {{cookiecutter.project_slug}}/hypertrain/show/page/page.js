@@ -55,12 +55,12 @@
     axisLabel: { color: colours().soft, hideOverlap: true, formatter: (value) => short(value, 16) },
     ...more,
   });
-  const base = (more) => ({
+  const base = (more, told) => ({
     animation: false, backgroundColor: "transparent", textStyle: { fontFamily: "system-ui, sans-serif", color: colours().text },
     aria: { enabled: true },
     tooltip: {
       renderMode: "richText", confine: true, backgroundColor: colours().ground, borderColor: colours().line,
-      textStyle: { color: colours().text, fontSize: 12 },
+      textStyle: { color: colours().text, fontSize: 12 }, formatter: told,
     },
     grid: { left: 12, right: 16, top: 16, bottom: 30, containLabel: true },
     ...more,
@@ -74,13 +74,13 @@
     const chart = charts.get(entry.target.id);
     if (chart && (chart.getWidth() !== entry.target.clientWidth || chart.getHeight() !== entry.target.clientHeight)) chart.resize();
   }));
-  const draw = (id, option, height) => {
+  const draw = (id, option, height, told) => {
     const element = byId(id);
     if (height) element.style.height = `${height}px`;
     charts.get(id)?.dispose();
     const chart = echarts.init(element);
     charts.set(id, chart);
-    chart.setOption(base(option));
+    chart.setOption(base(option, told));
     resized.observe(element);
     return chart;
   };
@@ -117,8 +117,7 @@
   }));
   const linked = (id, option, at, others = [], height) => {
     const box = { toolbox: [], xAxisIndex: 0, brushMode: "single", outOfBrush: { colorAlpha: 1 }, brushStyle: { color: "rgba(59,125,216,.12)", borderColor: STATE.completed } };
-    const chart = draw(id, { ...option, brush: box, toolbox: { show: false }, series: [...others, ...layers(at, new Set(selection))] }, height);
-    chart.setOption({ tooltip: { formatter: (point) => (point.value?.length > 2 ? about(point.value[2]) : "") } });
+    const chart = draw(id, { ...option, brush: box, toolbox: { show: false }, series: [...others, ...layers(at, new Set(selection))] }, height, (point) => (point.value?.length > 2 ? about(point.value[2]) : ""));
     if (!narrow) chart.dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: { brushType: "rect", brushMode: "single" } });
     const ring = new echarts.graphic.Circle({ shape: { r: 9 }, style: { fill: "none", stroke: colours().mark, lineWidth: 2.5 }, silent: true, invisible: true, z: 99 });
     chart.getZr().add(ring);
@@ -248,7 +247,11 @@
       const tick = (at) => ({ type: "line", shape: { x1: at[0], x2: at[0], y1: at[1] - 4, y2: at[1] + 4 }, style });
       return { type: "group", children: [{ type: "line", shape: { x1: from[0], y1: from[1], x2: to[0], y2: to[1] }, style }, tick(from), tick(to)] };
     };
-    const chart = draw("importance", {
+    const told = ({ dataIndex }) => {
+      const one = bars[dataIndex];
+      return `${one.name}: ${say(one.share)}\n95 % interval ${say(one.low)} to ${say(one.high)}\nchance alone stays below ${say(one.chance)}${seen(one) ? "" : "\nno visible effect"}`;
+    };
+    draw("importance", {
       xAxis: axis("value", "share of the importance", { min: 0, scale: false }),
       yAxis: axis("category", "", { data: bars.map((one) => one.name), axisLabel: { color: colours().text, formatter: (value) => short(value, 26) } }),
       series: [
@@ -256,11 +259,7 @@
         { type: "custom", renderItem: whisker, data: bars.map((one, k) => [k, one.low, one.high]), encode: { x: [1, 2], y: 0 }, silent: true, z: 5 },
         { type: "scatter", symbol: "rect", symbolSize: [3, 18], itemStyle: { color: colours().mark }, data: bars.map((one, k) => [one.chance, k]), silent: true, z: 6 },
       ],
-    }, 80 + 26 * bars.length);
-    chart.setOption({ tooltip: { formatter: ({ dataIndex }) => {
-      const one = bars[dataIndex];
-      return `${one.name}: ${say(one.share)}\n95 % interval ${say(one.low)} to ${say(one.high)}\nchance alone stays below ${say(one.chance)}${seen(one) ? "" : "\nno visible effect"}`;
-    } } });
+    }, 80 + 26 * bars.length, told);
   };
 
   const drawCurves = () => {
@@ -298,8 +297,7 @@
         type: "custom", name: kind, renderItem: bar, clip: true, progressive: 0, itemStyle: { color: STATE[kind] || "#8b949e" }, encode: { x: [0, 1], y: 2 },
         data: seen.filter((i) => trials.state[i] === kind).map((i) => [trials.begun[i] * 1000, (trials.ended[i] ?? data.written) * 1000, rows.get(worker(i)), i]),
       })),
-    }, 84 + 26 * workers.length);
-    chart.setOption({ tooltip: { formatter: ({ value }) => `${about(value[3])}\n${took(trials.seconds[value[3]])}` } });
+    }, 84 + 26 * workers.length, ({ value }) => `${about(value[3])}\n${took(trials.seconds[value[3]])}`);
     chart.on("mouseover", (event) => mark(event.value?.[3] ?? null));
     chart.on("mouseout", () => mark(null));
   };
