@@ -178,15 +178,22 @@ def _kind(content: bytes) -> str:
         text = content.decode()
     except UnicodeDecodeError:
         return "binary"
-    return f"{sum(map(bool, W_AND_B_SAYS.sub('', text).splitlines()))} lines"
+    return f"{len(_of_program(text))} lines"
 
 
 def lines(text: str, root: Path, ids: Ids) -> Counter[str]:
-    """Lines of a console as a terminal would show them, without those of W&B and its agent."""
+    """Lines of a console and how often each is there, without what is not promised."""
+    found: Counter[str] = Counter()
+    for line, times in Counter(_of_program(text)).items():
+        found[masked(_placed(line, root, ids), VOLATILE)] += times
+    return found
+
+
+def _of_program(text: str) -> list[str]:
+    """Lines as a terminal would show them, without empty ones and those of W&B and its agent."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
     shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
-    said = W_AND_B_SAYS.sub("", "\n".join(shown)).split("\n")
-    return Counter(masked(_placed(line, root, ids), VOLATILE) for line in said if line)
+    return [line for line in W_AND_B_SAYS.sub("", "\n".join(shown)).split("\n") if line]
 
 
 def _placed(text: str, root: Path, ids: Ids) -> str:

@@ -44,6 +44,7 @@ class WrittenRun:
 def read(path: Path) -> WrittenRun:
     """Everything that the run's file tells."""
     run = WrittenRun(path)
+    output: list[str] = []
     for record in records(path):
         kind = record.WhichOneof("record_type")
         value = getattr(record, kind)
@@ -72,9 +73,10 @@ def read(path: Path) -> WrittenRun:
         elif kind == "environment" and value.program:
             run.attributes |= {"program": value.program, "args": list(value.args)}
         elif kind == "output_raw":
-            run.output += value.line
+            output.append(value.line)
         elif kind == "exit":
             run.exit_code = value.exit_code
+    run.output = "".join(output)
     return run
 
 

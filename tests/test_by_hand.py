@@ -47,6 +47,7 @@ SPECIAL = [
     Shape("torchrun-all-ranks-init", workers=1),
     Shape("torchrun-rank-fails", reason="ArithmeticError: the loss is not a number"),
     Shape("unbuffered", reason="SIGKILL"),
+    Shape("xgboost-callback", online=False),
 ]
 NEVER_ENDS = "sleeps-with-a-child"
 ALL = {
