@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import Bake, tree
 from environments import commands, environment
+from pages import blocks
 
 pytestmark = pytest.mark.doors
 
@@ -231,3 +234,82 @@ def test_cruft_brings_a_change_of_the_template_and_keeps_an_edit(
     assert (baked / ".gitignore").read_text().startswith(f"# {SLUG}\n")
     assert requirements.read_text().endswith("a-library-of-my-own==1.0\n")
     assert not list(baked.rglob("*.rej"))
+
+
+PROGRAM = """\
+import argparse, wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=int)
+x = parser.parse_args().x
+wandb.init()
+wandb.log({"score": x})
+with open("notes.txt", "a") as file:
+    file.write(f"{x} ")
+"""
+SWEEP = """\
+program: program.py
+method: grid
+metric: {name: score, goal: maximize}
+parameters: {x: {values: [1, 2, 3, 4]}}
+"""
+
+
+def remedies(project: Path) -> list[str]:
+    """The commands under `Update` in the project's README: link, update, replace."""
+    page = (project / "README.md").read_text()
+    section = re.search(r"^## Update\n.*?(?=^## )", page, re.M | re.S)
+    assert section
+    return [block.text for block in blocks(section[0])]
+
+
+def hypertrain(project: Path, env: dict[str, str], *arguments: str) -> str:
+    environ = env | {"WANDB_MODE": "offline"}
+    return run([sys.executable, "-m", "hypertrain", *arguments], project, environ).stdout
+
+
+def version(project: Path, env: dict[str, str]) -> str:
+    return hypertrain(project, env, "--version").split()[1].rstrip(",")
+
+
+@pytest.fixture
+def aged(repository: Path, tmp_path: Path, env: dict[str, str]) -> Path:
+    """A project of a version that is tagged, half through a sweep; `release` has the next one."""
+    published = tmp_path.as_uri() + "/"
+    git(tmp_path, env, "config", "--global", f"url.{published}.insteadOf", "https://github.com/")
+    command = tool("cookiecutter-2.7.1") / "cookiecutter"
+    options = ["--checkout", "release", "--no-input", f"project_name={NAME}"]
+    run([command, repository.as_uri(), *options], tmp_path, env)
+    project, work = tmp_path / SLUG, tmp_path / "work"
+    git(work, env, "tag", version(project, env))
+    init = work / "{{cookiecutter.project_slug}}" / "hypertrain" / "__init__.py"
+    init.write_text(re.sub(r'(__version__ = )".*"', r'\1"99.0"', init.read_text()))
+    git(work, env, "commit", "--quiet", "--all", "-m", "Next version")
+    git(work, env, "push", "--quiet", "--tags", "origin", "release")
+
+    (project / "program.py").write_text(PROGRAM)
+    (project / "sweep.yaml").write_text(SWEEP)
+    hypertrain(project, env, "--sweep", "sweep.yaml", "--count", "2")
+    git(project, env, "init", "--quiet")
+    git(project, env, "add", ".")
+    git(project, env, "commit", "--quiet", "-m", "Mine")
+    return project
+
+
+@pytest.mark.parametrize("remedy", ["cruft", "folder"])
+def test_a_project_is_updated_as_its_readme_says_and_its_sweeps_go_on(
+    remedy: str, aged: Path, env: dict[str, str]
+) -> None:
+    link, update, replace = remedies(aged)
+    if remedy == "cruft":
+        there = env | {"PATH": f"{tool('cruft')}{os.pathsep}{env['PATH']}"}
+        linked = link.replace("VERSION", version(aged, env))
+        run(["sh", "-e", "-c", linked], aged, there, answers=f"{NAME}\n\n\n\n")
+        run(["sh", "-e", "-c", update], aged, there)
+    else:
+        run(["sh", "-e", "-c", replace], aged, env)
+        assert not (aged / "new").exists()
+    assert version(aged, env) == "99.0"
+    assert (aged / "program.py").read_text() == PROGRAM
+    shown = hypertrain(aged, env, "--sweep", "sweep.yaml")
+    assert shown.partition("Leaderboard")[2].count(" completed") == 4
+    assert sorted((aged / "notes.txt").read_text().split()) == ["1", "2", "3", "4"]

@@ -171,6 +171,23 @@ def test_contributing_names_every_test_file() -> None:
         assert f"`tests/{path.name}`" in text, path
 
 
+def test_the_version_is_that_of_the_changelog(project: Path) -> None:
+    """What `--version` says needs neither git nor any other command."""
+    headings = re.findall(r"^## (\S+?),? ", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    said = subprocess.run(
+        [sys.executable, "-m", "hypertrain", "--version"],
+        cwd=project,
+        env={"PATH": ""},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert said == f"hypertrain {headings[0]}, of cookiecutter-neuro-project\n"
+    assert re.fullmatch(r"\d+\.\d+", headings[0])
+    release = (ROOT / "CONTRIBUTING.md").read_text().partition("## Release")[2]
+    assert "`hypertrain/__init__.py`" in release
+
+
 def test_the_projects_readme_names_every_file(project: Path) -> None:
     """A newcomer wonders about no file but those that tools expect."""
     text = (project / "README.md").read_text()

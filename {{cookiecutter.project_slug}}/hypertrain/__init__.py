@@ -15,6 +15,9 @@
 and on top of them `__main__`, the command line, `tuner`, the loop, `machine`, the GPUs and cores.
 """
 
+__version__ = "1.0"
+"""Of the template cookiecutter-neuro-project; its CHANGELOG.md tells what is in it."""
+
 
 class UserError(Exception):
     """What the user can solve: a line for each problem, which names file, key and remedy."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from hypertrain import UserError
+from hypertrain import UserError, __version__
 from hypertrain.sweepfile.sweep import load
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ def _run(arguments: argparse.Namespace) -> int:
             asked = Asked(arguments.seeds, arguments.seed_option, arguments.test)
             return confirm(load(file, root), root, _limits(arguments), asked, _console())
         case _:
-            from hypertrain.local import tune
+            from hypertrain.local import Asked, tune
 
             limits = _limits(arguments)
-            sweep = load(file, root)
-            return tune(sweep, root, limits, arguments.count, arguments.anew, _console())
+            sweep, asked = load(file, root), Asked(arguments.count, arguments.anew, arguments.retry)
+            return tune(sweep, root, limits, asked, _console())
 
 
 def _limits(arguments: argparse.Namespace, on_cores: int | None = None) -> "Limits":
@@ -123,6 +123,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
+        "--version",
+        action="version",
+        version=f"hypertrain {__version__}, of cookiecutter-neuro-project",
+        help="say which version of the template hypertrain/ is of",
+    )
+    parser.add_argument(
         "--sweep",
         type=Path,
         metavar="FILE",
@@ -133,6 +139,11 @@ def _parser() -> argparse.ArgumentParser:
         "--anew",
         action="store_true",
         help="train again what another sweep has trained already, with the same code",
+    )
+    parser.add_argument(
+        "--retry",
+        action="store_true",
+        help="try failed trials again, even though the program has not changed",
     )
     tasks = parser.add_subparsers(
         dest="task",
