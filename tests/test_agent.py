@@ -6,7 +6,6 @@ taken up again. What the server was sent by one and by the other is equal but fo
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import re
@@ -14,10 +13,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -78,6 +80,35 @@ class Record:
     names: dict[str, str]
 
 
+class Clock:
+    """Time that passes for an agent only when a test says so."""
+
+    def __init__(self) -> None:
+        self.waits: SimpleQueue[float] = SimpleQueue()
+        self._passed = threading.Semaphore(0)
+
+    def event(self) -> threading.Event:
+        clock = self
+
+        class Event(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                assert timeout is not None
+                clock.waits.put(timeout)
+                while not self.is_set() and not clock._passed.acquire(timeout=0.01):
+                    continue
+                return self.is_set()
+
+        return Event()
+
+    def wait(self) -> float:
+        """What the agent waits for now, in seconds."""
+        return self.waits.get(timeout=5)
+
+    def tick(self) -> None:
+        """The time that it waits for is over."""
+        self._passed.release()
+
+
 @dataclass(frozen=True)
 class Speaking:
     """An agent of ours at work, and what it works with."""
@@ -86,9 +117,15 @@ class Speaking:
     sweep: Sweep
     agent: Agent
     inbox: Inbox
+    clock: Clock
 
     def hear(self) -> Command:
         return self.inbox.get(timeout=5)[1]
+
+    def is_over(self) -> bool:
+        """Whether it has fallen silent for good, instead of waiting for its next word."""
+        self.agent.wait()
+        return self.clock.waits.empty()
 
 
 @pytest.fixture(scope="module")
@@ -277,13 +314,11 @@ class Api:
         self.error: WandbApiFailedError | None = None
         self._service_api = self
         self.settings: dict[str, str] = {}
-        self.when: list[float] = []
         self.said: list[dict[str, bool]] = []
 
     def execute_graphql(self, query: str, variables: dict[str, Any], **_: Any) -> Any:
         name = operation_name({"query": query})
         if name == "Heartbeat":
-            self.when.append(time.monotonic())
             self.said.append(json.loads(variables["runState"]))
         if self.error:
             raise self.error
@@ -299,19 +334,19 @@ def failed(status: int) -> WandbApiFailedError:
 
 @pytest.fixture
 def speaking(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Speaking]]:
-    """`speaking(points)` is an agent whose clock runs 25 times as fast, at a server of its own."""
-    monkeypatch.setattr(agent, "INTERVAL", 0.2)
-    monkeypatch.setattr(agent, "LONGEST", 1.6)
+    """`speaking(points)` is an agent with a clock and a server of its own."""
     started: list[agent.Agent] = []
 
     def start(*points: int) -> Speaking:
-        server = Server()
+        server, clock = Server(), Clock()
+        timed = SimpleNamespace(Event=clock.event, Lock=threading.Lock, Thread=threading.Thread)
+        monkeypatch.setattr(agent, "threading", timed)
         api, inbox = Api(server), agent.Inbox()
         path = sweep_on(server, points)
         one = agent.Agent(api, path, inbox)  # type: ignore[arg-type]
         one.start()
         started.append(one)
-        return Speaking(api, server.sweeps[path.rpartition("/")[2]], one, inbox)
+        return Speaking(api, server.sweeps[path.rpartition("/")[2]], one, inbox, clock)
 
     yield start
     for one in started:
@@ -326,23 +361,20 @@ def test_free_agent_asks_at_once_and_else_with_the_clock(
     it = speaking(1, 2)
     first = it.hear()
     assert (first.kind, first.params) == ("run", {"x": 1})
-    time.sleep(1.1)
-    asleep = len(it.api.when)
-    assert 5 <= asleep <= 7
-    assert it.api.said == [{}, *[{first.run: True}] * (asleep - 1)]
-    before = time.monotonic()
+    for _ in range(6):
+        assert it.clock.wait() == 5
+        it.clock.tick()
+    assert it.clock.wait() == 5
+    assert it.api.said == [{}, *[{first.run: True}] * 6]
     it.agent.ended(first.run)
     second = it.hear()
-    assert time.monotonic() - before < 0.1
     assert (second.kind, second.params) == ("run", {"x": 2})
-    assert it.api.said[asleep:] == [{}]
-    gaps = [later - earlier for earlier, later in itertools.pairwise(it.api.when)]
-    assert sum(gap < 0.19 for gap in gaps) <= 1
+    assert it.clock.wait() == 5
+    assert it.api.said[7:] == [{}]
     it.agent.ended(second.run)
     assert it.hear().kind == "exit"
-    count = len(it.api.when)
-    time.sleep(0.5)
-    assert len(it.api.when) == count
+    assert it.is_over()
+    assert it.api.said[8:] == [{}]
 
 
 @pytest.mark.parametrize("status", [429, 500, 503, 0])
@@ -352,36 +384,44 @@ def test_server_out_of_order_is_asked_less_and_less(
     """0 is no answer at all. What has ended meanwhile is told when it is back."""
     it = speaking(1, 2)
     first = it.hear()
+    assert it.clock.wait() == 5
     it.api.error = failed(status)
+    it.clock.tick()
     assert it.hear().kind == "silent"
     it.agent.ended(first.run)
-    time.sleep(2.5)
-    waits = [later - earlier for earlier, later in itertools.pairwise(it.api.when[1:])]
-    assert 1 <= len(waits) <= 3
-    assert all(wait >= least for wait, least in zip(waits, (0.3, 0.7, 1.5), strict=False))
+    for seconds in (10, 20, 40, 60, 60):
+        assert it.clock.wait() == seconds
+        it.clock.tick()
+    assert it.clock.wait() == 60
+    assert it.api.said == [{}, {first.run: True}, *[{}] * 5]
     it.api.error = None
+    it.clock.tick()
     assert [it.hear().kind, it.hear().kind] == ["heard", "run"]
-    assert it.api.said[-1] == {}
+    assert it.clock.wait() == 5
+    assert it.api.said[7:] == [{}]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, "refused"), (404, "gone")])
 def test_some_answers_are_final(status: int, kind: str, speaking: Callable[..., Speaking]) -> None:
     it = speaking(1)
     it.hear()
+    assert it.clock.wait() == 5
     it.api.error = failed(status)
+    it.clock.tick()
     assert it.hear().kind == kind
-    count = len(it.api.when)
-    time.sleep(0.5)
-    assert len(it.api.when) == count
+    assert it.is_over()
+    assert len(it.api.said) == 2
 
 
 def test_early_stop_is_told_as_long_as_the_run_goes_on(speaking: Callable[..., Speaking]) -> None:
     it = speaking(1)
     run = it.hear().run
     it.api.server.runs[run].stopped = True
-    assert [(command.kind, command.run) for command in (it.hear(), it.hear())] == [
-        ("stop", run)
-    ] * 2
+    for _ in range(2):
+        assert it.clock.wait() == 5
+        it.clock.tick()
+        assert (heard := it.hear()).kind == "stop"
+        assert heard.run == run
 
 
 @pytest.mark.parametrize("part", [*agent.USED, "_service_api"])
