@@ -224,8 +224,8 @@ def test_a_failed_trial_begins_anew_under_another_id(bake: Bake) -> None:
         "parameters": {"a": {"values": [0, 2]}},
     }
     (root / "config" / "test.yaml").write_text(yaml.safe_dump(whole))
-    for _ in range(2):
-        run(root, "--sweep", "config/test.yaml", WANDB_MODE="offline")
+    for options in ([], ["--retry"]):
+        run(root, "--sweep", "config/test.yaml", *options, WANDB_MODE="offline")
     first, second = [n for n in (root / "notes.txt").read_text().splitlines() if "start 0" in n]
     assert first.split()[2] != second.split()[2]
     assert second.split()[3:] == ["0", "None"]

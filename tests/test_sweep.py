@@ -652,8 +652,8 @@ def test_a_process_of_the_trial_does_not_outlive_it(root: Path) -> None:
 
 @pytest.mark.parametrize("method", ["random", "bayes"])
 def test_a_search_without_an_end_is_refused_with_the_remedy(root: Path, method: str) -> None:
-    arguments = write_sweep(root, COUNTING, method=method)
-    done = run(root, *arguments)
+    endless = {"a": {"min": 0.0, "max": 9.0}}
+    done = run(root, *write_sweep(root, COUNTING, method=method, parameters=endless))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "config/test.yaml: run_cap:" in done.stderr

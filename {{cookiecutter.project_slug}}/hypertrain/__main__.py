@@ -63,11 +63,11 @@ def _run(arguments: argparse.Namespace) -> int:
             asked = Asked(arguments.seeds, arguments.seed_option, arguments.test)
             return confirm(load(file, root), root, _limits(arguments), asked, _console())
         case _:
-            from hypertrain.local import Asked, tune
+            from hypertrain import local
 
-            limits = _limits(arguments)
-            sweep, asked = load(file, root), Asked(arguments.count, arguments.anew, arguments.retry)
-            return tune(sweep, root, limits, asked, _console())
+            limits, sweep = _limits(arguments), load(file, root)
+            given = local.Asked(arguments.count, arguments.anew, arguments.retry)
+            return local.tune(sweep, root, limits, given, _console())
 
 
 def _limits(arguments: argparse.Namespace, on_cores: int | None = None) -> "Limits":

@@ -4,6 +4,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from hypertrain.results.journal import FAILED, Journal, Record
 from hypertrain.results.metrics import Reader
 from hypertrain.results.outcome import Outcome, of_records
 from hypertrain.results.series import METRICS, names
+from hypertrain.results.sources import fingerprint, sources
+from hypertrain.search.axes import axes, size
 from hypertrain.search.hyperband import Hyperband
 from hypertrain.search.search import new_search, params_at
 from hypertrain.show import summary
@@ -35,30 +38,43 @@ if TYPE_CHECKING:
 ALIKE = 3
 """So many trials that fail alike, with none completed, end the sweep."""
 INTERRUPTED = "interrupted"
+ENDLESS = 1000
+"""Nobody means more points than these to be tried all, except of a grid."""
 
 
-def tune(
-    sweep: Sweep, root: Path, limits: Limits, count: int | None, anew: bool, console: Console
-) -> int:
+@dataclass(frozen=True)
+class Asked:
+    """count: of trials in all. anew: take over none that another sweep has trained already.
+
+    retry: try failed trials again, even though the program is the same.
+    """
+
+    count: int | None = None
+    anew: bool = False
+    retry: bool = False
+
+
+def tune(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Console) -> int:
     """Run the sweep, or what is left of it; return the exit status.
 
-    count: of trials in all. anew: take over none that another sweep has trained already.
     Raises: UserError when it cannot start.
     """
-    count = min((n for n in (count, sweep.run_cap) if n), default=None)
-    if sweep.method != "grid" and count is None and limits.seconds is None:
+    count = min((n for n in (asked.count, sweep.run_cap) if n), default=None)
+    if count is None and limits.seconds is None and (why := _endless(sweep)):
         raise UserError(
-            f"{sweep.path}: run_cap: method {sweep.method} never ends by itself; add "
+            f"{sweep.path}: run_cap: method {sweep.method} {why}; add "
             "`run_cap: 30` to the file, or give --count 30 or --time-limit 1h"
         )
     command_line(sweep, {}, Path())  # refuses an unknown macro before anything is written
     results = Path("results") / f"sweep-{sweep.id}"
     with Journal(root / results) as journal:
-        source = LocalSource(sweep, journal, limits.workers, count, console)
+        source = LocalSource(sweep, journal, limits.workers, count, asked.retry, console)
 
         def before() -> None:
             told = summary.before(console, sweep, root, results, source.total, source.done)
-            source.knows(told, {} if anew else earlier(root, journal.folder, sweep, told.code))
+            again = {} if asked.anew else earlier(root, journal.folder, sweep, told.code)
+            source.knows(told, again)
+            source.tell_failed()
             for warning in sweep.warnings:
                 source.screen.say(warning)
 
@@ -66,6 +82,8 @@ def tune(
             interruption = run(sweep, root, limits, source, before)
         except OSError as error:
             raise UserError(f"{results}: {error.strerror}: {error.filename or ''}") from None
+        if interruption is None:
+            source.tell_exhausted()
         summary.after(console, sweep, results, journal, interruption)
         source.leave_page(over=interruption is None)
         if interruption == INTERRUPTED:
@@ -77,7 +95,7 @@ def run(
     sweep: Sweep, root: Path, limits: Limits, source: "LocalSource", before: Callable[[], None]
 ) -> str | None:
     """Run what is left; return why it ended earlier than that, if it did."""
-    if source.total is not None and source.done >= source.total:
+    if source.is_over:
         before()
         return None
     try:
@@ -100,7 +118,13 @@ class LocalSource:
     """Trials of a search whose journal is on disk: goes on from what that holds."""
 
     def __init__(
-        self, sweep: Sweep, journal: Journal, workers: int, count: int | None, console: Console
+        self,
+        sweep: Sweep,
+        journal: Journal,
+        workers: int,
+        count: int | None,
+        retry: bool,
+        console: Console,
     ) -> None:
         self._sweep, self._journal, self._workers = sweep, journal, workers
         self.folder = journal.folder
@@ -111,6 +135,7 @@ class LocalSource:
         sizes = [n for n in (count, self._search.size) if n is not None]
         self.total = min(sizes, default=None)
         self.done = sum(record.done for record in journal.records.values())
+        self._retry, self._given_up = retry, set() if retry else self._same_failures()
         self.screen = Screen(console, sweep.metric, self.total)
         self._todo = self._trials()
         self._run_prefix = prefix(journal.folder)
@@ -154,7 +179,7 @@ class LocalSource:
         """Teach the search what earlier sessions found out, and which checkpoints are the best."""
         for record in self._journal.records.values():
             self._search.restore(record.number, record.point)
-            if record.done:
+            if record.done or record.number in self._given_up:
                 self._search.tell(record.number, record.value)
                 self.screen.earlier(record)
             if self._hyperband:
@@ -162,12 +187,45 @@ class LocalSource:
             if record.state and not record.origin:
                 checkpoints.ended(self.run(record).id, record.value, record.done)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to run."""
+        return self.total is not None and self.done + len(self._given_up) >= self.total
+
+    def _same_failures(self) -> set[int]:
+        """Numbers of failed trials that the program, as it is today, would only repeat."""
+        failed = [one for one in self._journal.records.values() if one.state == FAILED]
+        if not failed:
+            return set()
+        root, sweep = self.folder.parent.parent, self._sweep
+        code = fingerprint(sources(root, sweep.program, sweep.command or ()))
+        return {record.number for record in failed if record.code == code}
+
+    def tell_failed(self) -> None:
+        """Say which of the earlier failures are tried again, and why."""
+        failed = [one.number for one in self._journal.records.values() if one.state == FAILED]
+        again = len(failed) - len(self._given_up)
+        if again:
+            why = "as --retry asks" if self._retry else "the program has changed"
+            self.screen.say(f"{_failed(again)} tried again: {why}")
+        if self._given_up:
+            why = "the program is the same (--retry tries them)"
+            self.screen.say(f"{_failed(len(self._given_up))} not tried again: {why}")
+
+    def tell_exhausted(self) -> None:
+        """Say that a search which draws its points has drawn them all."""
+        every = self._search.size
+        if self._sweep.method != "grid" and every and len(self._journal.records) >= every:
+            self.screen.say(f"All {counted(every, 'point')} of the search space have been tried.")
+
     def _trials(self) -> Iterator[Record]:
         """Trials to run: those begun or failed earlier, with their parameters, then new ones."""
         for record in list(self._journal.records.values()):
+            if record.done or record.number in self._given_up:
+                continue
             if record.state == FAILED:
                 yield Record(record.number, record.point, record.params, record.attempt + 1)
-            elif not record.done:  # cut off: it keeps its run and its folder, and may go on
+            else:  # cut off: it keeps its run and its folder, and may go on
                 yield record
         taken = 0
         for number in itertools.count(1):
@@ -311,6 +369,18 @@ class LocalSource:
         alike = len(self._failures) == 1
         if enough and alike and not any(r.done for r in self._journal.records.values()):
             raise Interrupted(f"every trial fails alike ({record.reason})")
+
+
+def _endless(sweep: Sweep) -> str | None:
+    """Why a search must be told when to end; None if it ends by itself, as a grid does."""
+    points = None if sweep.method == "grid" else size(axes(sweep.space))
+    if sweep.method == "grid" or (points is not None and points <= ENDLESS):
+        return None
+    return "never ends by itself" if points is None else f"would end after {points:,} trials"
+
+
+def _failed(count: int) -> str:
+    return f"{counted(count, 'failed trial')} {'is' if count == 1 else 'are'}"
 
 
 MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")

@@ -124,7 +124,8 @@ def _wrong(sweep: Sweep, root: Path) -> Iterator[str]:
     if not _is_finite(sweep.raw):
         yield "W&B keeps JSON, which has no .nan and no .inf; leave them out"
     if sweep.method != "grid" and sweep.run_cap is None:
-        yield f"run_cap: method {sweep.method} never ends by itself; add `run_cap: 30` to the file"
+        never = f"method {sweep.method} never ends by itself on W&B"
+        yield f"run_cap: {never}; add `run_cap: 30` to the file"
     if not hands_over(sweep.command or DEFAULT) and not _reads_config(sweep, root):
         yield (
             f"command: tells {sweep.program} no parameters, and it does not read wandb.config: all "
