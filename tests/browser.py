@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --remote-debugging-pipe --hide-scrollbars "
@@ -129,20 +130,6 @@ class Browser:
         down = {"type": "keyDown", "text": text} if text else {"type": "rawKeyDown"}
         self._ask("Input.dispatchKeyEvent", **down, **shared)
         self._ask("Input.dispatchKeyEvent", type="keyUp", **shared)
-
-    def cpu_seconds(self) -> float:
-        """Processor time of the page's main thread so far."""
-        ticks = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                command = stat.with_name("cmdline").read_bytes()
-                if b"--type=renderer" in command and self._home.encode() in command:
-                    first = stat.parent / "task" / stat.parent.name / "stat"
-                    fields = first.read_text().rpartition(")")[2].split()
-                    ticks += int(fields[11]) + int(fields[12])
-            except OSError:
-                continue
-        return ticks / os.sysconf("SC_CLK_TCK")
 
     def screenshot(self, path: Path) -> None:
         """Of the whole page."""

@@ -299,15 +299,11 @@ def test_it_can_be_printed(page: Browser) -> None:
 @needs_chromium
 @pytest.mark.parametrize(("count", "parameters"), [(10_000, 0), (300, 200)])
 def test_large_sweeps_are_drawn_too(count: int, parameters: int, tmp_path: Path) -> None:
-    """A machine that does other things besides takes longer: what it spends is what counts."""
+    """How fast, `benchmarks/drawing.py` measures."""
     path = tmp_path / "report.html"
     write_report(path, outcome(tmp_path, trials(tmp_path, count, parameters)))
     assert path.stat().st_size < 10e6
     with Browser(1400) as browser:
-        before = browser.cpu_seconds()
         browser.open(path)
-        spent = browser.cpu_seconds() - before
         assert not browser.problems
         assert browser.run("document.getElementById('told').textContent").startswith(f"{count} ")
-    assert spent < 12
-    print(f"{count} trials: {spent:.1f} s of processor time")
