@@ -1,6 +1,7 @@
 """A sweep as an Optuna study, for optuna-dashboard and whatever else reads Optuna's journal."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -40,6 +41,7 @@ def write_study(path: Path, found: Outcome) -> None:
     if path.exists():
         raise UserError(f"{path}: is there already; name another file, or remove it")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     distributions = _distributions(found)
     part = path.with_name(f"{path.name}.part")
     try:
