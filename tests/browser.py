@@ -131,9 +131,9 @@ class Browser:
         self._ask("Input.dispatchKeyEvent", **down, **shared)
         self._ask("Input.dispatchKeyEvent", type="keyUp", **shared)
 
-    def screenshot(self, path: Path) -> None:
-        """Of the whole page."""
-        image = self._ask("Page.captureScreenshot", captureBeyondViewport=True)
+    def screenshot(self, path: Path, whole: bool = True) -> None:
+        """Of the whole page, or of what the window shows of it."""
+        image = self._ask("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(image["data"]))
 
     def pdf(self) -> bytes:

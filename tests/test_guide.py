@@ -121,6 +121,8 @@ def test_from_the_secret_to_the_results(user: User) -> None:
         ).stdout
         assert board.count("finished") == 8
         assert "python modules/svm.py --C=" in board
+        (report,) = user.project.glob("results/wandb-*/report.html")
+        assert sweep.config["metric"]["name"] in report.read_text()
 
     user.run(*typed(FETCH))
     assert any(user.project.glob("results/platform/checkpoints/*.pt"))

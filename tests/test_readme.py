@@ -147,6 +147,9 @@ def test_the_guide_on_one_machine(
     assert len(re.findall(r"^\[\d+/12\]", shown, re.M)) == 12
     # Of each of the two random searches, of which hyperband may have stopped some trials early.
     assert len(re.findall(r"^\[\d+/8\]", shown, re.M)) == 8 + 8
+    assert len(re.findall(r"^\[\d+/24\]", shown, re.M)) == 4 * 6
+    assert "Confirmed on 6 fresh seeds: trial" in shown
+    assert (project / "results" / "study.db").is_file()
 
 
 def test_tests_are_run_by_readmes_command() -> None:
@@ -172,6 +175,16 @@ def test_files_named_exist(page: Path | None, project: Path) -> None:
     folders = (project, project / ".neuro", ROOT)
     for name in {name.removeprefix("/project/") for name in named - made - written}:
         assert any((folder / name).exists() for folder in folders), name
+
+
+def test_pictures_are_small_and_are_told_in_words() -> None:
+    pictures = re.findall(r"<img [^>]+>", README.read_text())
+    files = {*(ROOT / "docs" / "pictures").glob("*.svg"), *(ROOT / "docs").glob("pictures/*.png")}
+    assert {ROOT / re.findall(r'src="([^"]+)"', one)[0] for one in pictures} == files
+    assert all(len(re.findall(r'alt="([^"]*)"', one)[0]) > 40 for one in pictures)
+    assert sum(file.stat().st_size for file in files) < 300_000
+    assert not any("http" in re.sub(r'xmlns="[^"]+"|<!--.*?-->', "", f.read_text())
+                   for f in files if f.suffix == ".svg")  # fmt: skip
 
 
 def test_contributing_names_every_test_file() -> None:
