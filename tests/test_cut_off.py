@@ -19,7 +19,16 @@ from hypertrain.results.checkpoints import Checkpoints
 from hypertrain.results.metrics import Reader, begin_anew, settled
 from hypertrain.search.hyperband import Hyperband
 from hypertrain.sweepfile.early_terminate import Bands
-from test_sweep import command, environment, kill_everything, records, results, run, wait_until
+from test_sweep import (
+    command,
+    environment,
+    kill_everything,
+    records,
+    results,
+    run,
+    wait_until,
+    write_sweep,
+)
 
 EPOCHS = 10
 TRAININGS = {"lr": {"values": [0.1, 0.05, 0.02]}, "seed": {"values": [0, 1, 2, 3]}}
@@ -230,6 +239,45 @@ def test_a_failed_trial_begins_anew_under_another_id(bake: Bake) -> None:
     assert first.split()[2] != second.split()[2]
     assert second.split()[3:] == ["0", "None"]
     assert records(root)[1]["attempt"] == 2
+
+
+ENDS_UNSEEN = """
+import argparse, pathlib, signal, time, wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+args = parser.parse_args()
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with open("notes.txt", "a") as file:
+    file.write(f"start {args.a}\\n")
+wandb.init()
+wandb.log({"score": args.a})
+pathlib.Path(f"logged-{args.a}").touch()
+if not pathlib.Path("killed").exists():
+    time.sleep(2)
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--cold"]], ids=["warm", "cold"])
+def test_a_trial_that_ends_after_its_tuner_was_killed_counts(
+    bake: Bake, options: list[str]
+) -> None:
+    root = bake(project_name="Cut off")
+    arguments = write_sweep(root, ENDS_UNSEEN, parameters={"a": {"values": [1, 2, 3]}})
+    words = command(*arguments, "--workers", "2", *options)
+    process = subprocess.Popen(words, cwd=root, env=environment(WANDB_MODE="offline"))
+    try:
+        wait_until(lambda: (root / "logged-1").exists() and (root / "logged-2").exists())
+    finally:
+        process.kill()
+        process.wait()
+    (root / "killed").touch()
+    done = run(root, *arguments, "--workers", "2", *options, WANDB_MODE="offline")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted((root / "notes.txt").read_text().split()[1::2]) == ["1", "2", "3"]
+    found = records(root)
+    assert {number: found[number]["value"] for number in found} == {1: 1, 2: 2, 3: 3}
+    assert all(2 <= found[number]["seconds"] < 60 for number in (1, 2))
+    assert all(r["state"] == "completed" and r["begun"] < r["ended"] for r in found.values())
 
 
 # --- the pieces -----------------------------------------------------------------------------------

@@ -177,6 +177,18 @@ def _values(items: "Any") -> "dict[str, Any]":
     return {".".join(keys): json.loads(value) for keys, value in named}
 
 
+SERVICE = r'File ".*[/\\]wandb[/\\]sdk[/\\]lib[/\\]service'
+GONE = r"^(\w+\.)*(ConnectionResetError|BrokenPipeError|ConnectionRefusedError|MailboxClosedError)\b"
+"""In tracebacks: the files that speak to the service of a run, and what they raise without it."""
+
+
+def has_lost_service(output: str) -> bool:
+    """Whether a program failed as W&B's service, a process of its own, died under it."""
+    import re
+
+    return bool(re.search(SERVICE, output) and re.search(GONE, output, re.MULTILINE))
+
+
 FILE_HEADER, BLOCK, HEADER = 7, 2**15, 7
 """Bytes, of LevelDB's log format, behind a header of W&B's own."""
 WHOLE, FIRST, LAST = 1, 2, 4

@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from hypertrain import gpus, inside_wandb, machine
+from hypertrain import UserError, gpus, inside_wandb, machine
 from hypertrain.growth import Growth
 from hypertrain.pace import Pace
 from hypertrain.results.checkpoints import BEST, Checkpoints
@@ -22,7 +22,7 @@ from hypertrain.sweepfile.sweep import Sweep
 from hypertrain.trial import process
 from hypertrain.trial.command import command_line
 from hypertrain.trial.interpreter import python_program
-from hypertrain.trial.keeper import GRACE, has_ended
+from hypertrain.trial.keeper import EXIT, GRACE, STUBBORN, has_ended
 from hypertrain.trial.process import BEGUN, COLD, ENDED, LOST, Event, Launch, Worker
 from hypertrain.trial.reason import OUT_OF_MEMORY, failure, last_lines
 from hypertrain.trial.run import ARGS, Run, environment, write_params
@@ -31,7 +31,8 @@ from hypertrain.warm.start import can_fork, warm_workers
 POLL = 0.1
 """Seconds between two looks at what the running trials logged."""
 LOSSES = 3
-"""So often a trial is begun whose keeper then dies; after that it counts as failed."""
+"""So often a trial is begun whose keeper or W&B service then dies; after that it has failed."""
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 WARM_LOG = "warm.log"
 SLOWED = 4 / 3
 """Trials that take so many times as long beside others are worth a line."""
@@ -166,12 +167,15 @@ class Loop:
             self._tell(self._how)
         try:
             with _interruptible():
-                while self._start_some() or self._has_more():
-                    self._look()
-        except BaseException:
-            self._source.interrupted()
-            self._stop_all()
-            raise
+                try:
+                    while self._start_some() or self._has_more():
+                        self._look()
+                except BaseException:
+                    try:
+                        self._source.interrupted()
+                    finally:
+                        self._stop_all()
+                    raise
         finally:
             for slot in self._slots:
                 slot.worker.close()
@@ -252,9 +256,12 @@ class Loop:
         """A trial that has begun before was cut off: what it left stays, for it to go on."""
         folder = self._folder / record.folder
         was_cut_off = record.begun is not None
-        record = replace(record, worker=slot.number, host=HOST, begun=round(time.time(), 3))
         if was_cut_off:
             self._wait_for_its_end(record, folder / process.OUTPUT)
+            if (ended := _ended_well(folder)) is not None:
+                return self._count(record, folder, ended)
+        record = replace(record, worker=slot.number, host=HOST, begun=round(time.time(), 3))
+        if was_cut_off:
             begin_anew(folder / process.METRICS)
             _put_aside(folder / process.OUTPUT)
         else:
@@ -266,6 +273,19 @@ class Loop:
         slot.running = Running(record, reader, time.monotonic(), alone=list(alone))
         slot.launch = self._launch(record, slot, folder, was_cut_off)
         slot.worker.start(slot.launch)
+        return None
+
+    def _count(self, record: Record, folder: Path, ended: float) -> None:
+        """A trial has run to its end with no tuner there to see it: it counts."""
+        self._source.begun(record)
+        spent = ended - (record.begun or ended)
+        metric = self._sweep.metric.name if self._sweep.metric else None
+        reader = Reader(folder / process.METRICS, metric)
+        running = Running(record, reader, time.monotonic() - spent)
+        self._read_metrics(running)
+        record = replace(self._outcome(running, 0), ended=ended)
+        self._source.ended(record)
+        self.checkpoints.ended(self._source.run(record).id, record.value, record.done)
 
     def _wait_for_its_end(self, record: Record, output: Path) -> None:
         """A trial whose tuner was killed gets a while to end by itself: it must not run twice."""
@@ -366,17 +386,37 @@ class Loop:
         assert running is not None
         self._read_metrics(running)
         record = self._outcome(running, code)
+        if damaged := running.metrics.damaged:
+            file = self._folder / record.folder / process.METRICS
+            lines = "1 line is" if damaged == 1 else f"{damaged} lines are"
+            self._say(f"{os.path.relpath(file, self._root)}: {lines} damaged and left out")
         crowd = self._crowd(slot, running, record)
         slot.running = slot.launch = None
         if any(other.running for other in crowd):
             self._say(f"trial {record.number} ran out of memory beside others; it runs again alone")
             self._alone.append((running.record, crowd))
+        elif self._has_lost_wandb(running, record) and self._goes_on(running.record):
+            self._say(f"trial {record.number} has lost W&B's service; it goes on with another")
         else:
             self._source.ended(record)
             self.checkpoints.ended(self._source.run(record).id, record.value, record.done)
         if self._growth and self._grows(self._growth, running, record, bool(crowd)):
             number = counted(self._growth.at_once, "trial")
             self._say(f"{number} at once on each GPU: {self._growth.why}")
+
+    def _has_lost_wandb(self, running: Running, record: Record) -> bool:
+        if record.state != FAILED or running.ends_as:
+            return False
+        output = self._folder / record.folder / process.OUTPUT
+        return inside_wandb.has_lost_service("\n".join(last_lines(output, 200)))
+
+    def _goes_on(self, record: Record) -> bool:
+        """Begin a trial again that ended by no fault of its own, unless it has happened too often."""
+        self._losses[record.number] = self._losses.get(record.number, 0) + 1
+        if self._losses[record.number] >= LOSSES:
+            return False
+        self._again.append(record)
+        return True
 
     def _grows(self, growth: Growth, running: Running, record: Record, no_memory: bool) -> bool:
         """Whether another number of trials is to share each GPU from now on."""
@@ -438,37 +478,50 @@ class Loop:
         slot.served = False
         if running := slot.running:
             slot.running = slot.launch = None
-            number = running.record.number
-            self._losses[number] = self._losses.get(number, 0) + 1
-            if self._losses[number] < LOSSES:
-                self._again.append(running.record)
-            else:
+            if not self._goes_on(running.record):
                 reason = "was lost several times: something ends its keeper"
                 self._source.ended(replace(running.record, state=FAILED, reason=reason))
         return None
 
     def _stop_all(self) -> None:
         """End the running trials; what completes meanwhile counts."""
-        running = [slot for slot in self._slots if slot.running]
-        for slot in running:
+        for slot in self._slots:
             slot.worker.terminate()
-        if running:
+        if begun := [slot for slot in self._slots if slot.running and slot.running.begun]:
             self._say(
-                f"Stopping: {counted(len(running), 'trial')} may take up to {GRACE:.0f} s to end; "
+                f"Stopping: {counted(len(begun), 'trial')} may take up to {GRACE:.0f} s to end; "
                 "Ctrl-C again ends them at once"
             )
-        try:
-            until = time.monotonic() + GRACE
-            while self._busy() and time.monotonic() < until:
-                for slot, event in self._new_events():
-                    if event.kind == ENDED and slot.running and event.about == 0:
-                        self._end(slot, 0)
-                    elif event.kind in (ENDED, LOST, COLD):
-                        slot.running = None
-        except KeyboardInterrupt:
-            pass
+        with suppress(KeyboardInterrupt):
+            self._await_ends(GRACE)
         for slot in self._slots:
             slot.worker.kill()
+        with suppress(KeyboardInterrupt):
+            self._await_ends(STUBBORN)
+
+    def _await_ends(self, seconds: float) -> None:
+        """Wait for the trials that have begun; whatever is wrong with one keeps none running."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if not any(slot.running and slot.running.begun for slot in self._slots):
+                return
+            for slot, event in self._new_events():
+                if event.kind == BEGUN:
+                    if slot.running:
+                        slot.running.begun = True
+                    continue
+                if event.kind == ENDED and slot.running and event.about == 0:
+                    with suppress(UserError, Interrupted, OSError):
+                        self._end(slot, 0)
+                slot.running = None
+
+
+def _ended_well(folder: Path) -> float | None:
+    """When the trial of this folder has ended by itself, seconds since the epoch, if it has."""
+    note = folder / EXIT
+    with suppress(OSError):
+        return round(note.stat().st_mtime, 3) if note.read_text().strip() == "0" else None
+    return None
 
 
 def _put_aside(output: Path) -> None:
@@ -480,15 +533,23 @@ def _put_aside(output: Path) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM and a hang-up interrupt as Ctrl-C does."""
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {number: signal.signal(number, _interrupt) for number in numbers}
+    """SIGTERM and a hang-up interrupt as Ctrl-C does, unless they are ignored, as under `nohup`.
+
+    Once is enough: a terminal that is closed sends several, and what is to be ended takes its time.
+    """
+    before = {number: signal.getsignal(number) for number in ENDING}
+    heard = [number for number in ENDING if before[number] != signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, _interrupt)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in heard:
+            if signal.getsignal(number) == _interrupt:
+                signal.signal(number, before[number])
 
 
 def _interrupt(number: int, _: object) -> None:
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
     raise Signal(number)

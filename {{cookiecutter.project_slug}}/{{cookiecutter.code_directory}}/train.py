@@ -129,6 +129,7 @@ def main() -> None:
         run.summary["accuracy01/test"] = accuracy
         print(f"accuracy01/test {accuracy:.4f}")
     run.finish()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nothing is left to be cut off
     unfinished.unlink(missing_ok=True)
 
 

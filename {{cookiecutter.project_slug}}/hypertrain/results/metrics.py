@@ -57,6 +57,7 @@ class Reader:
         self.values: list[float] = []
         self.names: set[str] = set()
         self.not_finite = False
+        self.damaged = 0
 
     def read(self) -> list[float]:
         """The finite values since the last call; a damaged line costs that line."""
@@ -69,13 +70,11 @@ class Reader:
         whole = new[: new.rfind(b"\n") + 1]
         self._offset += len(whole)
         known = len(self.values)
-        for line in whole.splitlines():
+        for line in filter(None, whole.split(b"\n")):
             try:
-                logged = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(logged, dict):
-                self._add(logged)
+                self._add(dict(json.loads(line)))
+            except (ValueError, TypeError, OverflowError, RecursionError):
+                self.damaged += 1
         return self.values[known:]
 
     def read_run(

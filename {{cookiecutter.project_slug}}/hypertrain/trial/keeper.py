@@ -29,6 +29,8 @@ LINGER = 1.0
 """Seconds that what a trial has left behind gets to end by itself."""
 STUBBORN = 10.0
 """Seconds after which a process that even SIGKILL does not end is left."""
+EXIT = "exit"
+"""Beside what a trial printed: its exit code, for a tuner that was gone when it ended."""
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 Launch = dict[str, Any]
@@ -86,6 +88,7 @@ def keep(channel: Channel, can_fork: bool = False) -> Launch:
             os._exit(0)
         launches: list[Launch] = [m["start"] for m in messages if "start" in m]
         for launch in launches:
+            log = _open_log(launch)  # and so locked, until its exit code is written down
             if can_fork and launch["argv"]:
                 pid = os.fork()
                 if not pid:
@@ -93,21 +96,25 @@ def keep(channel: Channel, can_fork: bool = False) -> Launch:
                     signal.signal(signal.SIGCHLD, before)
                     os.close(woken)
                     os.close(wake)
+                    os.close(log)
                     channel.close()
                     return launch
                 channel.send(begun="warm")
             else:
-                pid = _spawn(launch)
+                pid = _spawn(launch, log)
                 channel.send(begun="cold")
             code = _watch(pid, channel, woken) if pid else 127
             _clear_up(pid)
+            with suppress(OSError):
+                Path(launch["output"]).with_name(EXIT).write_text(f"{code}\n")
+            os.close(log)
             channel.send(ended=code)
 
 
 def enter(launch: Launch) -> None:
     """Make this forked process the trial: its session, environment, streams and arguments."""
     os.setsid()
-    _end_with_parent()
+    end_with_parent()
     os.environ.clear()
     os.environ.update(launch["environ"])
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -120,9 +127,8 @@ def enter(launch: Launch) -> None:
     sys.orig_argv += launch["argv"]
 
 
-def _spawn(launch: Launch) -> int:
+def _spawn(launch: Launch, log: int) -> int:
     """Start the command; 0 if it cannot be started, which its log then says."""
-    log = _open_log(launch)
     try:
         return subprocess.Popen(
             launch["words"],
@@ -132,14 +138,12 @@ def _spawn(launch: Launch) -> int:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509  # there are no threads here
+            preexec_fn=end_with_parent,  # noqa: PLW1509  # there are no threads here
         ).pid
     except (OSError, ValueError) as error:
         text = error.strerror if isinstance(error, OSError) else str(error)
         os.write(log, f"{launch['words'][0]}: {text}\n".encode())
         return 0
-    finally:
-        os.close(log)
 
 
 def _open_log(launch: Launch) -> int:
@@ -259,9 +263,9 @@ def _inherit_orphans() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _end_with_parent() -> None:
-    """The kernel ends the trial should its keeper be killed."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with_parent(wanted: bool = True) -> None:
+    """The kernel ends this process should its parent be gone, as a trial's keeper that is killed."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL if wanted else 0)
 
 
 def _prctl(option: int, value: int) -> None:
