@@ -44,8 +44,14 @@ SPECIAL = [
     Shape("log-styles", online=False),
     Shape("table-with-metric", online=False),
     Shape("torchrun", workers=1),
-    Shape("torchrun-all-ranks-init", workers=1),
-    Shape("torchrun-rank-fails", reason="ArithmeticError: the loss is not a number"),
+    # Both ranks write one file of one run: which of their records it keeps is chance.
+    Shape("torchrun-all-ranks-init", workers=1, unpromised=frozenset({"runs", "value"})),
+    # How far the other rank gets until it is ended is chance.
+    Shape(
+        "torchrun-rank-fails",
+        reason="ArithmeticError: the loss is not a number",
+        unpromised=frozenset({"console"}),
+    ),
     Shape("unbuffered", reason="SIGKILL"),
     Shape("xgboost-callback", online=False),
 ]
@@ -143,7 +149,8 @@ def judge(shape: Shape, expected: Outcome, found: Outcome) -> list[str]:
             continue  # the agent tells no reasons
         if hand.status and (shape.reason is None or shape.reason not in trial.reason):
             told.append(f"reason {trial.reason!r} does not name {shape.reason!r}")
-        if not hand.status and trial.completed != (hand.value is not None):
+        known = hand.value is not None or "value" in shape.unpromised
+        if not hand.status and trial.completed != known:
             told.append(f"completed is {trial.completed}, {trial.reason!r}")
         if "\x1b" in trial.reason:
             told.append(f"colour in the reason {trial.reason!r}")
@@ -164,7 +171,7 @@ def test_check_only_looks_and_says_what_the_sweep_does(
     after = {path: content for path, content in tree(place.root).items() if not cached(path)}
     assert after == {path: content for path, content in place.before.items() if not cached(path)}
     trial = by_hand(ALL[name], 1).trials[0]
-    wrong = bool(trial.status) or trial.value is None
+    wrong = bool(trial.status) or (trial.value is None and "value" not in ALL[name].unpromised)
     assert (status, "problem  " in said) == (int(wrong), wrong), said
     assert ways.leftovers(place, patience=2) == []
 

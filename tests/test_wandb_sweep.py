@@ -357,7 +357,7 @@ def test_log_of_a_job_tells_each_trial_and_what_it_printed(
     url = f"{server.url}/{path.rpartition('/')[0]}/sweeps/{path.rpartition('/')[2]}"
     assert lines[0] == url
     first, second = server.runs.values()
-    for number, run, ended in ((1, first, r"score 12"), (2, second, r"failed: exit status 1: .*")):
+    for number, run, ended in ((1, first, "12"), (2, second, r"failed: exit status 1: .*")):
         start = lines.index(f"[trial {number}] W&B run {run.name}")
         marked = [line for line in lines[start:] if line.startswith(f"[trial {number}] ")]
         printed = ["logged 0", "logged 1", "logged 2", "100%", "the end"]
