@@ -12,7 +12,8 @@
     check        what can be known before it costs?
     online       how do we talk to W&B's server?
 
-and on top of them `__main__`, the command line, `tuner`, the loop, `machine`, the GPUs and cores.
+and on top of them `__main__`, the command line, `local`, the sweep of one machine, `confirm`, the best
+on fresh seeds, `tuner`, the loop, `machine` and `gpus`, which share out cores and GPUs.
 """
 
 __version__ = "1.0"
