@@ -30,10 +30,19 @@ LONGEST = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take minutes come first, so that two processes end at about the same time."""
+    """What takes minutes comes first, so that two processes end at about the same time.
+
+    A file's tests run in one process; those of `test_by_hand.py` that share a shape do.
+    """
     rank = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+    for item in items:
+        file = item.path.stem
+        shape = getattr(item, "callspec", None) if file == "test_by_hand" else None
+        group = f"{file} {shape.params.get('name', '')}" if shape else file
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def hook(name: str) -> ModuleType:

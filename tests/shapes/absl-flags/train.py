@@ -1,23 +1,22 @@
 # Special: absl flags and app.run.
 from absl import app, flags, logging
-import torch
+import numpy
 import wandb
 
 
 def fit(lr, units, steps=30, seed=0):
-    torch.manual_seed(seed)
-    x = torch.randn(64, 3)
-    y = (x.sum(1, keepdim=True) > 0).float()
-    net = torch.nn.Sequential(
-        torch.nn.Linear(3, int(units)), torch.nn.Tanh(), torch.nn.Linear(int(units), 1)
-    )
-    opt = torch.optim.SGD(net.parameters(), lr=float(lr))
+    random = numpy.random.default_rng(seed)
+    x = random.standard_normal((64, 3))
+    y = (x.sum(1) > 0).astype(float)
+    w, v = random.standard_normal((3, int(units))), random.standard_normal(int(units))
     for _ in range(steps):
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(net(x), y)
-        opt.zero_grad()
-        loss.backward()
-        opt.step()
-        yield loss.item(), ((net(x) > 0) == (y > 0)).float().mean().item()
+        hidden = numpy.tanh(x @ w)
+        guess = 1 / (1 + numpy.exp(-hidden @ v))
+        slope = (guess - y) / len(y)
+        inner = numpy.outer(slope, v) * (1 - hidden**2)
+        w, v = w - float(lr) * x.T @ inner, v - float(lr) * hidden.T @ slope
+        loss = -numpy.log(numpy.where(y > 0, guess, 1 - guess)).mean()
+        yield float(loss), float(((guess > 0.5) == (y > 0)).mean())
 
 
 FLAGS = flags.FLAGS
