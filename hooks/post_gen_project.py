@@ -30,13 +30,16 @@ KEY_STATES = {
 
 # What makes the key ready, where it is not just to be written into FILE.
 READ_NETRC = "'import netrc, sys; print(netrc.netrc(sys.argv[1]).hosts[sys.argv[2]][2])'"
-SH_WRITE = "printf %s 'YOUR_WANDB_KEY' > FILE && chmod 600 FILE"
+# Nobody else can read the file at any time: `chmod` afterwards would leave a moment.
+SH_WRITE = "(umask 077; printf %s 'YOUR_WANDB_KEY' > FILE)"
 SH = {
     "folder": f"mv FILE FILE.old && {SH_WRITE}",
+    "empty": f"rm FILE && {SH_WRITE}",
+    "misshapen": f"rm FILE && {SH_WRITE}",
     "unreadable": "chmod 600 FILE",
     "open": "chmod 600 FILE",
-    "environment": 'printf %s "$WANDB_API_KEY" > FILE && chmod 600 FILE',
-    "netrc": f'printf %s "$(python3 -c {READ_NETRC} ENTRY)" > FILE && chmod 600 FILE',
+    "environment": '(umask 077; printf %s "$WANDB_API_KEY" > FILE)',
+    "netrc": f'(umask 077; printf %s "$(python3 -c {READ_NETRC} ENTRY)" > FILE)',
 }
 POWERSHELL_WRITE = "Set-Content -NoNewline FILE 'YOUR_WANDB_KEY'"
 POWERSHELL = {

@@ -518,6 +518,8 @@ def test_nobody_is_logged_in(
         (KEY + "\n", "ok", ""),
         (" \n", "problem", "printf %s"),
         ("", "problem", "is empty"),
+        (f"{KEY}\n{KEY}", "problem", "holds no W&B key"),
+        ("YOUR_WANDB_KEY", "problem", "holds no W&B key"),
         (None, "unknown", "No such file"),
     ],
 )
@@ -525,12 +527,35 @@ def test_the_key_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, status: str, said: str
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("WANDB_SECRET_FILE", "key.txt")
+    monkeypatch.setenv("WANDB_SECRET_FILE", "key file.txt")
+    file = tmp_path / "key file.txt"
     if text is not None:
-        (tmp_path / "key.txt").write_text(text)
+        file.write_text(text)
+        file.chmod(0o600)
     finding = check_platform.check_key_file()
-    assert_finding(finding, status, "key.txt", said)
+    assert_finding(finding, status, "key file.txt", said)
     assert KEY not in finding.text
+    if status == "problem":
+        command = finding.text.split("`")[1].replace("YOUR_WANDB_KEY", KEY)
+        subprocess.run(["sh", "-c", f"umask 022; {command}"], check=True)
+        assert check_platform.check_key_file().status == "ok"
+
+
+def test_a_key_file_that_others_can_read_or_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("WANDB_SECRET_FILE", raising=False)
+    file = tmp_path / "wandb-token.txt"
+    file.write_text(KEY)
+    file.chmod(0o644)
+    assert_finding(check_platform.check_key_file(), "warning", "others can read it; `chmod 600")
+    file.unlink()
+    file.symlink_to(file)
+    assert_finding(check_platform.check_key_file(), "problem", "cannot be read: ")
+    file.unlink()
+    file.mkdir()
+    assert_finding(check_platform.check_key_file(), "problem", "is a folder; move it away")
 
 
 # ---- the whole command

@@ -224,6 +224,7 @@ def test_the_command_that_is_advised_makes_the_key_ready(
     assert found.key == state
 
     line = post_gen.advice(found, "my-net", False)[-3].replace("YOUR_WANDB_KEY", KEY)
+    assert ("(umask 077; printf" in line) == (state != "open"), "nobody can read it, at any time"
     subprocess.run([shell, "-c", line], env=here, check=True, timeout=30)
     assert post_gen.secret_state(str(home), here).key == "ready"
 

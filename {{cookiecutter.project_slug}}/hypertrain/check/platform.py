@@ -1,6 +1,8 @@
 """Checks of what the platform needs: flows, login, secret, preset."""
 
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,8 @@ from hypertrain.check.bake import Preset
 from hypertrain.check.probe import Done, Finding
 
 FLOW = Path(".neuro", "hypertrain.yml")
+KEY = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+|\w{40,}|[^-]*-[\w-]{40,}")
+"""The keys that wandb takes."""
 PARSE, ANSWER = 60.0, 10.0
 """Seconds for the flows to be read, and for an answer of the platform."""
 REFUSED = 77
@@ -188,12 +192,20 @@ def _describe(preset: Preset) -> str:
 
 def check_key_file() -> Finding:
     """The file that the secret is made from."""
-    path = Path.home() / os.environ.get("WANDB_SECRET_FILE", "wandb-token.txt")
+    path = Path.home() / (os.environ.get("WANDB_SECRET_FILE") or "wandb-token.txt")
+    file = shlex.quote(str(path))
     try:
-        key = path.read_bytes()
-    except OSError as error:
+        mode, key = path.stat().st_mode, path.read_text("utf-8", "replace").strip()
+    except FileNotFoundError as error:
         return Finding("unknown", f"{path}: {error.strerror}; not needed once the secret is there")
-    if key.strip():
-        return Finding("ok", f"{path}: holds a key")
-    remedy = f"`printf %s YOUR_WANDB_KEY > {path}`, then add the secret anew"
-    return Finding("problem", f"{path}: is empty; {remedy}")
+    except OSError as error:
+        if path.is_dir():
+            return Finding("problem", f"{path}: is a folder; move it away")
+        return Finding("problem", f"{path}: cannot be read: {error.strerror}; `chmod 600 {file}`")
+    write = f"rm {file} && (umask 077; printf %s YOUR_WANDB_KEY > {file})"
+    if not KEY.fullmatch(key):
+        what = "holds no W&B key (40 or more letters and digits)" if key else "is empty"
+        return Finding("problem", f"{path}: {what}; `{write}`, then add the secret anew")
+    if os.name == "posix" and mode & 0o077:
+        return Finding("warning", f"{path}: others can read it; `chmod 600 {file}`")
+    return Finding("ok", f"{path}: holds a key")
