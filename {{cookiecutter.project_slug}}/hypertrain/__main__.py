@@ -2,15 +2,20 @@
 
 import argparse
 import gc
+import io
 import os
 import re
 import sys
+import tempfile
+import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from hypertrain import UserError, __version__
+from hypertrain.show.lasting import Lasting
 from hypertrain.sweepfile.sweep import load
 
 if TYPE_CHECKING:
@@ -27,15 +32,38 @@ def main() -> int:
     try:
         return _run(arguments)
     except UserError as error:
-        print(f"hypertrain: {error}", file=sys.stderr)
+        _complain(str(error))
         return 2
     except KeyboardInterrupt:
-        print("hypertrain: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        _complain("interrupted; the same command goes on where it stopped")
         return 130
+    except Exception as error:  # noqa: BLE001
+        _complain(_unforeseen(error))
+        return 2
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):  # nobody may be there any more
+        print(f"hypertrain: {text}", file=sys.stderr)
+
+
+def _unforeseen(error: Exception) -> str:
+    """One line for what nobody has thought of, and where all about it is."""
+    what = next(iter(str(error).splitlines()), "")
+    line = f"{type(error).__name__}: {what}"
+    if isinstance(error, OSError):  # it says what and where
+        return line
+    try:
+        file, path = tempfile.mkstemp(prefix="hypertrain-", suffix=".log")
+        with open(file, "w", errors="replace") as log:  # noqa: PTH123
+            traceback.print_exception(error, file=log)
+    except OSError:
+        return line
+    return f"{line} (the traceback is in {path})"
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    root, file = Path.cwd(), arguments.sweep or SWEEP_FILE
+    root, file = _here(), arguments.sweep or SWEEP_FILE
     match arguments.task:
         case "check":
             from hypertrain.check.check import Wanted, check
@@ -53,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
             from hypertrain.online.worker import work
 
             limits = _limits(arguments, on_cores=1)
-            return work(arguments.sweep_path, root, limits, arguments.count, _console())
+            return work(arguments.sweep_path, root, limits, arguments.count, _console(lasting=True))
         case "leaderboard" | "list" | "report" | "export":
             _look(arguments, root)
             return 0
@@ -61,13 +89,22 @@ def _run(arguments: argparse.Namespace) -> int:
             from hypertrain.confirm import Asked, confirm
 
             asked = Asked(arguments.seeds, arguments.seed_option, arguments.test)
-            return confirm(load(file, root), root, _limits(arguments), asked, _console())
+            return confirm(
+                load(file, root), root, _limits(arguments), asked, _console(lasting=True)
+            )
         case _:
             from hypertrain import local
 
             limits, sweep = _limits(arguments), load(file, root)
             given = local.Asked(arguments.count, arguments.anew, arguments.retry)
-            return local.tune(sweep, root, limits, given, _console())
+            return local.tune(sweep, root, limits, given, _console(lasting=True))
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UserError("this folder has been deleted; change to the project's folder") from None
 
 
 def _limits(arguments: argparse.Namespace, on_cores: int | None = None) -> "Limits":
@@ -109,11 +146,17 @@ def _look(arguments: argparse.Namespace, root: Path) -> None:
     return look.export(_console(), found, arguments.optuna)
 
 
-def _console() -> Console:
-    """Without a terminal, wide enough for a line not to be cut, unless COLUMNS says how wide."""
-    console = Console()
+def _console(lasting: bool = False) -> Console:
+    """Without a terminal, wide enough for a line not to be cut, unless COLUMNS says how wide.
+
+    lasting: when nobody reads it any more, what is said goes to the terminal, if there is one.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every encoding has all that is shown
+    stream: Any = sys.stdout and Lasting(sys.stdout, sys.stderr if lasting else None)
+    console = Console(file=stream)
     known = console.is_terminal or "COLUMNS" in os.environ
-    return console if known else Console(width=160)
+    return console if known else Console(file=stream, width=160)
 
 
 def _parser() -> argparse.ArgumentParser:

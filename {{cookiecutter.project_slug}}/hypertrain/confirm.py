@@ -18,7 +18,7 @@ from rich.console import Console
 from hypertrain import UserError, inside_wandb
 from hypertrain.answers.dead import dead_parameters
 from hypertrain.answers.paired import Verdict, verdict
-from hypertrain.local import INTERRUPTED, wandb_mode
+from hypertrain.local import INTERRUPTED, refuse_mode, wandb_mode
 from hypertrain.results.earlier import key
 from hypertrain.results.folder import describe
 from hypertrain.results.identity import prefix
@@ -61,6 +61,7 @@ def confirm(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Con
 
     Raises: UserError when there is nothing to confirm.
     """
+    refuse_mode()
     results = Path("results") / f"sweep-{sweep.id}"
     if not (root / results / "journal.jsonl").is_file():
         raise UserError(f"{sweep.path}: has not been run yet; run `python -m hypertrain` first")

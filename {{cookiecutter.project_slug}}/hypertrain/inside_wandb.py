@@ -178,7 +178,9 @@ def _values(items: "Any") -> "dict[str, Any]":
 
 
 SERVICE = r'File ".*[/\\]wandb[/\\]sdk[/\\]lib[/\\]service'
-GONE = r"^(\w+\.)*(ConnectionResetError|BrokenPipeError|ConnectionRefusedError|MailboxClosedError)\b"
+GONE = (
+    r"^(\w+\.)*(ConnectionResetError|BrokenPipeError|ConnectionRefusedError|MailboxClosedError)\b"
+)
 """In tracebacks: the files that speak to the service of a run, and what they raise without it."""
 
 

@@ -15,7 +15,7 @@ from hypertrain.results.checkpoints import FOLDER, Checkpoints
 from hypertrain.results.earlier import earlier, key, misspelt, take
 from hypertrain.results.folder import About
 from hypertrain.results.identity import prefix
-from hypertrain.results.journal import FAILED, Journal, Record
+from hypertrain.results.journal import FAILED, Journal, Record, unwritable
 from hypertrain.results.metrics import Reader
 from hypertrain.results.outcome import Outcome, of_records
 from hypertrain.results.series import METRICS, names
@@ -27,6 +27,7 @@ from hypertrain.show import summary
 from hypertrain.show.report import live_report
 from hypertrain.show.screen import Screen
 from hypertrain.show.words import counted
+from hypertrain.sweepfile.hints import nearest
 from hypertrain.sweepfile.sweep import Sweep
 from hypertrain.trial.command import command_line
 from hypertrain.trial.run import Run
@@ -65,6 +66,7 @@ def tune(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Consol
             f"{sweep.path}: run_cap: method {sweep.method} {why}; add "
             "`run_cap: 30` to the file, or give --count 30 or --time-limit 1h"
         )
+    refuse_mode()
     command_line(sweep, {}, Path())  # refuses an unknown macro before anything is written
     results = Path("results") / f"sweep-{sweep.id}"
     with Journal(root / results) as journal:
@@ -75,13 +77,18 @@ def tune(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Consol
             again = {} if asked.anew else earlier(root, journal.folder, sweep, told.code)
             source.knows(told, again)
             source.tell_failed()
+            if journal.elsewhere:
+                source.screen.say(
+                    f"{results} was not closed by {journal.elsewhere}; if that still runs, stop it: "
+                    "both would run the same trials"
+                )
             for warning in sweep.warnings:
                 source.screen.say(warning)
 
         try:
             interruption = run(sweep, root, limits, source, before)
         except OSError as error:
-            raise UserError(f"{results}: {error.strerror}: {error.filename or ''}") from None
+            raise UserError(unwritable(results, error)) from None
         if interruption is None:
             source.tell_exhausted()
         summary.after(console, sweep, results, journal, interruption)
@@ -386,12 +393,21 @@ def _failed(count: int) -> str:
 MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
 
 
-def wandb_mode() -> None:
-    """Decide whether the trials' runs go online or stay offline, and say so in the environment."""
+def refuse_mode() -> None:
+    """Before anything begins: W&B would refuse it in every trial."""
     mode = os.environ.get("WANDB_MODE")
     if mode and mode not in MODES:
-        raise UserError(f"WANDB_MODE: {mode!r} is none of {', '.join(MODES)}")
-    if mode:
+        near = nearest(mode.casefold(), MODES) or "offline"
+        raise UserError(
+            f"WANDB_MODE: {mode!r} is none of {', '.join(MODES)}; write WANDB_MODE={near}"
+        )
+    if not mode:
+        os.environ.pop("WANDB_MODE", None)  # W&B does not take an empty one for none
+
+
+def wandb_mode() -> None:
+    """Decide whether the trials' runs go online or stay offline, and say so in the environment."""
+    if os.environ.get("WANDB_MODE"):
         return
     import wandb
 

@@ -24,7 +24,7 @@ from hypertrain.trial.command import command_line
 from hypertrain.trial.interpreter import python_program
 from hypertrain.trial.keeper import EXIT, GRACE, STUBBORN, has_ended
 from hypertrain.trial.process import BEGUN, COLD, ENDED, LOST, Event, Launch, Worker
-from hypertrain.trial.reason import OUT_OF_MEMORY, failure, last_lines
+from hypertrain.trial.reason import OUT_OF_MEMORY, failure, has_crashed, last_lines
 from hypertrain.trial.run import ARGS, Run, environment, write_params
 from hypertrain.warm.start import can_fork, warm_workers
 
@@ -98,6 +98,7 @@ class Source(Protocol):
 @dataclass
 class Running:
     """A trial under way. since: it began. kill_at: when its time to end by itself is up.
+    crashing: since when it has been seen to fail.
 
     ends_as: what it is, once it was asked to end: a state and a reason. alone: the slots, itself
     included, where nothing else may run. killed: how many the system had killed for memory before.
@@ -109,6 +110,7 @@ class Running:
     begun: bool = False
     kill_at: float | None = None
     ends_as: tuple[str, str | None] | None = None
+    crashing: float | None = None
     alone: "list[Slot]" = field(default_factory=list)
     killed: int = field(default_factory=machine.killed_for_memory)
     pace: Pace = field(default_factory=Pace)
@@ -348,10 +350,18 @@ class Loop:
             if now > running.kill_at:
                 slot.worker.kill()
         elif stop:
-            self._ask_to_end(slot, running, STOPPED, None)
+            if not self._is_crashing(running):
+                self._ask_to_end(slot, running, STOPPED, None)
         elif limit and running.begun and now - running.since > limit:
             why = f"ran longer than {duration(limit)} (--trial-time-limit)"
             self._ask_to_end(slot, running, FAILED, why)
+
+    def _is_crashing(self, running: Running) -> bool:
+        """Whether it is about to end by itself, and as a failure; it gets a while for that."""
+        if not has_crashed(self._folder / running.record.folder / process.OUTPUT):
+            return False
+        running.crashing = running.crashing or time.monotonic()
+        return time.monotonic() - running.crashing < STUBBORN
 
     def _ask_to_end(self, slot: Slot, running: Running, state: str, why: str | None) -> None:
         slot.worker.terminate()

@@ -81,6 +81,7 @@ class Journal:
     """The journal of one sweep, open for this process alone.
 
     damaged: numbers of the lines that cannot be read; they are left out.
+    elsewhere: who on another machine had it open and has not closed it.
     Raises: UserError when the folder cannot be made or another process has it open.
     """
 
@@ -88,10 +89,11 @@ class Journal:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(folder)
+            self._lock, before = _locked(folder)
             self._file = os.open(folder / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
             raise UserError(_unusable(folder, error)) from None
+        self.elsewhere = before if before and f" on {HOST}, " not in before else None
         self._end_last_line()
         self.records, self.damaged = read(folder)
 
@@ -105,6 +107,8 @@ class Journal:
         traceback: TracebackType | None,
     ) -> None:
         os.close(self._file)
+        with suppress(OSError):
+            os.ftruncate(self._lock, 0)
         os.close(self._lock)
 
     def write(self, record: Record) -> None:
@@ -131,10 +135,7 @@ class Journal:
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._file, before)
-            raise UserError(
-                f"{self.folder}: cannot be written: {error.strerror}; make room, then the same "
-                "command goes on"
-            ) from None
+            raise UserError(unwritable(self.folder, error)) from None
 
     def _end_last_line(self) -> None:
         """What a kill cut short must not swallow the next line."""
@@ -168,6 +169,15 @@ def damage(folder: Path, damaged: list[int]) -> str | None:
     few = ", ".join(map(str, damaged[:5])) + (", ..." if len(damaged) > 5 else "")
     lines = f"line {few} is" if len(damaged) == 1 else f"lines {few} are"
     return f"{folder / JOURNAL}: {lines} damaged and left out; what was lost is run again."
+
+
+def unwritable(where: Path, error: OSError) -> str:
+    """The one line for what cannot be written, there or where the error says, and the remedy."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return (
+        f"{error.filename or where}: cannot be written: {error.strerror}; "
+        f"{'make room' if is_full else 'see to it'}, then the same command goes on"
+    )
 
 
 def is_running(folder: Path) -> bool:
@@ -210,19 +220,27 @@ def _record(line: bytes) -> Record | None:
     return record if sound and record.state in (None, COMPLETED, STOPPED, FAILED) else None
 
 
-def _locked(folder: Path) -> int:
-    """The file descriptor that holds the sweep's lock.
+def holder(folder: Path) -> str:
+    """Who has the sweep open: user, machine, process and since when."""
+    try:
+        return (folder / LOCK).read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _locked(folder: Path) -> tuple[int, str]:
+    """The file descriptor that holds the sweep's lock, and who held it before and did not let go.
 
     Raises: UserError when another process holds it, OSError when there is nothing to hold.
     """
     path = folder / LOCK
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
+        before = holder(folder)
         if not _lock_soon(file):
-            holder = os.read(file, 1000).decode(errors="replace").strip()
             raise UserError(
                 f"{folder}: another `python -m hypertrain` runs this sweep"
-                f"{f' ({holder})' if holder else ''}; wait for it or stop it"
+                f"{f' ({before})' if before else ''}; wait for it or stop it"
             )
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         os.ftruncate(file, 0)
@@ -232,7 +250,7 @@ def _locked(folder: Path) -> int:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)
         raise
-    return file
+    return file, before
 
 
 def _lock_soon(file: int) -> bool:

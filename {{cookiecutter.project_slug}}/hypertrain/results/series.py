@@ -52,9 +52,8 @@ def _lines(folder: Path) -> list[dict[str, float]]:
     found = []
     for line in text[: text.rfind(b"\n") + 1].splitlines():
         try:
-            logged = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(logged, dict):
+            logged = dict(json.loads(line))
             found.append({k: float(v) for k, v in logged.items() if isinstance(v, int | float)})
+        except (ValueError, TypeError, OverflowError, RecursionError):  # it is damaged
+            continue
     return settled(found)

@@ -43,8 +43,12 @@ def write_report(path: Path, found: Outcome, live: bool = False) -> None:
     Raises: OSError.
     """
     part = path.with_name(f"{path.name}.part")
-    part.write_bytes(page(found, live).encode("utf-8", "replace"))
-    part.replace(path)
+    try:
+        part.write_bytes(page(found, live).encode("utf-8", "replace"))
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)  # a full disk needs the room
+        raise
 
 
 def live_report(path: Path, look: Callable[[], Outcome]) -> Callable[[bool], None]:

@@ -16,6 +16,9 @@ from hypertrain.results.journal import FAILED, STOPPED, Record
 from hypertrain.show.words import duration, number, sentence
 from hypertrain.sweepfile.sweep import Metric
 
+MOST = 10
+"""Parameters of a trial that its line names."""
+
 
 class Screen:
     """Progress of a sweep. total: how many trials it has; None when only time ends it."""
@@ -113,5 +116,6 @@ class Screen:
 
 
 def _title(record: Record) -> str:
-    params = " ".join(f"{name}={number(value)}" for name, value in record.params.items())
-    return f"trial {record.number}  {params}"
+    params = [f"{name}={number(value)}" for name, value in record.params.items()]
+    more = f" and {len(params) - MOST} more" if len(params) > MOST else ""
+    return f"trial {record.number}  {' '.join(params[:MOST])}{more}"

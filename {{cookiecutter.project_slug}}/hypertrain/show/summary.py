@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hypertrain.results.folder import About, about, describe
-from hypertrain.results.journal import Journal, damage
+from hypertrain.results.folder import About, about, describe, folders
+from hypertrain.results.journal import Journal, damage, holder, is_running, unwritable
 from hypertrain.results.outcome import OUTPUT, Outcome, Row, of_records, shown
 from hypertrain.show.failures import causes, tail
 from hypertrain.show.look import leaderboard
@@ -34,6 +34,9 @@ def before(
         say(f"Done already: {counted(done, 'trial')}, in {results}.")
     elif earlier is None and len(list(root.glob("results/sweep-*"))) > 1:
         say(f"The sweep file has changed: a new sweep, in {results}; earlier results stay.")
+    for other in folders(root):
+        if other.name != results.name and is_running(other):
+            say(f"{other.relative_to(root)} is running as well ({holder(other)}).")
     if earlier and earlier.code != now.code:
         changed = listed(changes(earlier, now))
         say(f"{changed} has changed since; to run all trials anew, move {results} away.")
@@ -59,7 +62,10 @@ def after(
     if records:
         say("")
         leaderboard(console, found)
-        write_report(journal.folder / "report.html", found)
+        try:
+            write_report(journal.folder / "report.html", found)
+        except OSError as error:
+            sentence(console, unwritable(results / "report.html", error))
         _files(console, found, root)
     if records and not any(record.done for record in records):
         _nothing_completed(console, found)
@@ -80,7 +86,8 @@ def _files(console: Console, found: Outcome, root: Path) -> None:
         say(f"Log: {shown(found, best, OUTPUT)}")
     if found.folder and list(found.folder.glob("wandb/*run-*")):
         say(f"Curves: wandb leet {found.where}/wandb")
-    say(f"Report: {found.where}/report.html")
+    if found.folder and (found.folder / "report.html").is_file():
+        say(f"Report: {found.where}/report.html")
 
 
 def checkpoints(row: Row, root: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hypertrain.answers.noise import Standing
 from hypertrain.results.outcome import RUNNING, Outcome, Row
-from hypertrain.show.words import duration, number, sentence
+from hypertrain.show.words import duration, listed, number, sentence
 from hypertrain.sweepfile.sweep import Metric
 
 __all__ = ["Row", "columns", "ranked", "show", "varied"]
@@ -47,7 +47,7 @@ def show(console: Console, outcome: Outcome, standing: Standing | None) -> None:
         files = ", ".join(outcome.changed) or "the program"
         sentence(console, f"* trained before {files} changed")
     if left_out:
-        sentence(console, f"Not shown, but in the report: {', '.join(left_out)}.")
+        sentence(console, f"Not shown, but in the report: {listed(left_out)}.")
     if len(rows) > SHOWN:
         sentence(console, f"and {len(rows) - SHOWN} more")
 

@@ -199,6 +199,9 @@ def _script(program: str, target: Target, root: Path, notes: Notes) -> tuple[str
             if target.kind == "executable" and not os.access(file, os.X_OK):
                 text = f"{name} cannot be executed; run `chmod +x {shlex.quote(name)}`"
                 notes.problem(("program",), text)
+            elif not os.access(file, os.R_OK):
+                text = f"{name} cannot be read; run `chmod +r {shlex.quote(name)}`"
+                notes.problem(("program",), text)
             if not file.resolve().is_relative_to(root.resolve()):
                 outside = "lies outside the project; the platform gets what is inside"
                 notes.warning(("program",), f"{name} {outside}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+
+from hypertrain.trial.keeper import EXIT
 
 OUTPUT, METRICS = "output.log", "metrics.jsonl"
 BEGUN, ENDED, COLD, LOST = "begun", "ended", "cold", "lost"
@@ -83,8 +86,61 @@ def _messages(end: socket.socket) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+class WithoutKeeper(Worker):
+    """A worker on Windows, where no keeper can be: its trials are children of the tuner itself."""
+
+    def __init__(self, events: "SimpleQueue[Event]") -> None:
+        self._events = events
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, launch: Launch) -> None:
+        threading.Thread(target=self._run, args=[launch], daemon=True).start()
+
+    def terminate(self) -> None:
+        if self._process:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        if self._process:
+            end_tree(self._process)
+
+    def close(self) -> None:
+        self.kill()
+
+    def _run(self, launch: Launch) -> None:
+        self._events.put(Event(self, BEGUN, "cold"))
+        program = shutil.which(launch.words[0], path=launch.environ.get("PATH"))
+        code = 127
+        with open(launch.output, "ab") as log:  # noqa: PTH123
+            try:
+                self._process = subprocess.Popen(
+                    [program or launch.words[0], *launch.words[1:]],
+                    env=launch.environ,
+                    cwd=launch.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+                code = self._process.wait()
+            except OSError as error:
+                log.write(f"{launch.words[0]}: {error.strerror}\n".encode())
+        self._process = None
+        Path(launch.output).with_name(EXIT).write_text(f"{code}\n")
+        self._events.put(Event(self, ENDED, code))
+
+
+def end_tree(process: "subprocess.Popen[bytes]") -> None:
+    """End the process, and on Windows what it has started."""
+    if os.name == "nt":
+        words = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
+        subprocess.run(words, capture_output=True, check=False)
+    process.kill()
+
+
 def cold_workers(count: int, events: "SimpleQueue[Event]") -> list[Worker]:
     """Workers whose trials start as new processes."""
+    if not hasattr(os, "fork"):
+        return [WithoutKeeper(events) for _ in range(count)]
     keeper = Path(__file__).with_name("keeper.py")
     found = []
     for _ in range(count):

@@ -14,6 +14,8 @@ MESSENGERS = ("ChildFailedError", "ProcessRaisedException", "ProcessExitedExcept
 NOTICED = re.compile(r"connection (closed|reset) by peer|remote process exited", re.IGNORECASE)
 """In a message: another process of a distributed training is gone, and that one knows why."""
 LONGEST = 200
+NEAR = 5
+"""Lines that an exception's message may take."""
 OUT_OF_MEMORY = re.compile(
     r"out of memory|OutOfMemory|MemoryError|ALLOC_FAILED|RESOURCE_EXHAUSTED", re.IGNORECASE
 )
@@ -30,6 +32,12 @@ def failure(exit_code: int, output: Path) -> str | None:
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
     said = _said(last_lines(output, 2000))
     return f"exit status {exit_code}" + (f": {said[:LONGEST]}" if said else "")
+
+
+def has_crashed(output: Path) -> bool:
+    """Whether the last that a program printed is how it failed: it is about to end."""
+    lines = [line for line in last_lines(output, 200) if not line.startswith("wandb:")]
+    return len(_exceptions(lines)) > len(_exceptions(lines[:-NEAR]))
 
 
 def last_lines(path: Path, count: int) -> list[str]:

@@ -66,7 +66,9 @@ def _note(data: "Any", step: "int | None") -> None:
         if step is not None:
             numbers[STEP] = int(step)
         file = os.open(os.environ[FILE], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        os.write(file, json.dumps(numbers).encode() + b"\n")
+        line = json.dumps(numbers).encode() + b"\n"
+        if (written := os.write(file, line)) < len(line):  # the disk is full
+            os.ftruncate(file, os.lseek(file, 0, os.SEEK_END) - written)
         os.close(file)
 
 

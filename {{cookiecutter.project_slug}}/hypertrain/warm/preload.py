@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertrain import inside_wandb
-from hypertrain.trial.keeper import Channel, Launch, enter, keep
+from hypertrain.trial.keeper import Channel, Launch, end_with_parent, enter, keep
 from hypertrain.warm import compiler
 from hypertrain.warm.environ import Set
 from hypertrain.warm.imports import Program, parsed, read_program
@@ -46,6 +46,7 @@ LAZY = {"numpy": ("numpy.ma",)}
 def serve() -> None:
     """Import, fork a keeper for each channel, and end; return in trials alone."""
     try:
+        end_with_parent()  # an import may never come back
         inherited = _end_quickly()
         task = json.loads(os.environ.pop(TASK))
         channels = [Channel(socket.socket(fileno=number)) for number in task["channels"]]
@@ -62,6 +63,7 @@ def serve() -> None:
         folders = [owner for owner in owners if isinstance(owner, tempfile.TemporaryDirectory)]
         gc.collect()
         gc.freeze()
+        end_with_parent(wanted=False)  # this process ends in its own way, after its keepers
         enter(_fork_keepers(channels, folders))
         os.write(1, said)
         _renew(folders, finalizers)

@@ -4,6 +4,7 @@ A trial then starts in milliseconds instead of seconds, and is still a process o
 """
 
 import json
+import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str
 
 def can_fork() -> bool:
     """Whether forking is there and safe: macOS has it, but its frameworks do not survive it."""
-    return sys.platform == "linux"
+    return sys.platform == "linux" and hasattr(os, "fork")
 
 
 def warm_workers(
