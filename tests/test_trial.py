@@ -7,14 +7,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from conftest import Bake
 from hypertrain.trial.interpreter import python_program
-from hypertrain.trial.process import BEGUN, ENDED, LOST, Event, Launch, Worker, cold_workers
+from hypertrain.trial.process import (
+    BEGUN,
+    ENDED,
+    LOST,
+    Event,
+    Launch,
+    WithoutKeeper,
+    Worker,
+    cold_workers,
+)
 from hypertrain.trial.reason import failure
+from test_sweep import environment, records, wait_until, write_sweep
 
 HERE = Path(sys.executable).parent
 
@@ -313,3 +325,65 @@ def test_a_signal_is_told_by_its_name(tmp_path: Path) -> None:
     assert failure(-11, log) == failure(139, log) == "killed by SIGSEGV"
     assert failure(200, log) == "exit status 200"
     assert failure(0, log) is None
+
+
+# ---- where a process cannot fork: Windows
+
+WITHOUT_FORK = """
+import os, runpy, signal
+del os.fork, signal.SIGHUP
+runpy.run_module("hypertrain", run_name="__main__", alter_sys=True)
+"""
+ENDS = """
+import argparse, sys, wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+args = parser.parse_args()
+wandb.init()
+wandb.log({"score": args.a})
+if args.a == 2:
+    sys.exit("not two")
+"""
+
+
+def test_without_fork_a_sweep_runs_all_the_same(bake: Bake) -> None:
+    root = bake(project_name="Without fork")
+    arguments = write_sweep(root, ENDS, parameters={"a": {"values": [1, 2, 3]}})
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_FORK, *arguments, "--workers", "2"],
+        cwd=root,
+        env=environment(WANDB_MODE="offline"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "each a new process: this system cannot fork" in done.stdout
+    found = records(root)
+    assert [found[n]["state"] for n in (1, 2, 3)] == ["completed", "failed", "completed"]
+    assert found[2]["reason"] == "exit status 1: not two"
+    assert (found[1]["value"], found[3]["value"]) == (1, 3)
+
+
+@pytest.mark.parametrize(("end", "code"), [(Worker.terminate, -15), (Worker.kill, -9)])
+def test_without_a_keeper_a_trial_can_be_ended(
+    end: Callable[[Worker], None], code: int, folder: Path, events: SimpleQueue[Event]
+) -> None:
+    worker, output = WithoutKeeper(events), folder / "output.log"
+    worker.start(launch(folder, "print('running', flush=True); import time; time.sleep(600)"))
+    wait_until(lambda: output.exists() and "running" in output.read_text(), 60)
+    getattr(worker, end.__name__)()
+    assert result(events) == (ENDED, code)
+    assert (folder / "exit").read_text() == f"{code}\n"
+
+
+def test_without_a_keeper_what_cannot_be_started_says_so(
+    folder: Path, events: SimpleQueue[Event]
+) -> None:
+    worker = WithoutKeeper(events)
+    worker.start(replace(launch(folder, ""), words=["no-such-program"]))
+    assert result(events) == (ENDED, 127)
+    assert (folder / "output.log").read_text() == "no-such-program: No such file or directory\n"
