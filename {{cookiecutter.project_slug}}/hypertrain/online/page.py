@@ -5,17 +5,14 @@ there before it is trained here, and announced: nothing is trained twice.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
 import wandb
 
-from hypertrain.online.served import address
+from hypertrain.online.served import address, create
 from hypertrain.online.server import bounded, remedy
 from hypertrain.sweepfile.sweep import Sweep
 
@@ -134,14 +131,3 @@ def open_page(sweep: Sweep, folder: Path, say: Callable[[str], None]) -> Page | 
         return None
     file.write_text(json.dumps({"sweep": path, "server": server}))
     return Page(path)
-
-
-def create(sweep: Sweep) -> str:
-    """Create the sweep on W&B; return entity/project/id.
-
-    Raises: what wandb raises.
-    """
-    entity = os.environ.get("WANDB_ENTITY") or sweep.entity
-    with redirect_stdout(StringIO()):
-        sweep_id = wandb.sweep(sweep.sent, entity=entity, project=sweep.project)
-    return "/".join([os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"], sweep_id])

@@ -1,22 +1,17 @@
 """A sweep on the W&B server: started for the platform's workers, and its results read back."""
 
 import math
-import os
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import wandb
 
 from hypertrain import UserError
+from hypertrain.online.served import address, check_name, create
 from hypertrain.online.server import bounded, talk
 from hypertrain.results.outcome import Outcome, Row
 from hypertrain.sweepfile.sweep import Metric, Sweep, from_mapping, load
 from hypertrain.trial.command import repeat
-
-__all__ = ["outcome_of", "start_sweep"]
 
 
 def start_sweep(file: Path, root: Path, join: str, note: Path | None) -> str:
@@ -29,8 +24,8 @@ def start_sweep(file: Path, root: Path, join: str, note: Path | None) -> str:
     Returns: entity/project/id, what workers are started with.
     """
     known = join or (_noted(note) if note else "")
-    path = known or _create(load(file, root))
-    url = _address(path) if known else _url(path)
+    path = known or _created(load(file, root))
+    url = _address(path) if known else address(path)
     print(url)
     print(f"::set-output name=sweep::{path}")
     print(f"::set-output name=url::{url}")
@@ -47,17 +42,9 @@ def _noted(note: Path) -> str:
     return note.read_text(encoding="utf-8").strip() if note.is_file() else ""
 
 
-def _create(sweep: Sweep) -> str:
-    entity = os.environ.get("WANDB_ENTITY") or sweep.entity
-    with talk(), redirect_stdout(StringIO()):
-        sweep_id = bounded(lambda: wandb.sweep(sweep.sent, entity=entity, project=sweep.project))
-    return "/".join([os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"], sweep_id])
-
-
-def _url(path: str) -> str:
-    entity, project, sweep_id = path.split("/")
-    site = wandb.setup().settings.app_url.rstrip("/")
-    return "/".join([site, quote(entity), quote(project), "sweeps", sweep_id])
+def _created(sweep: Sweep) -> str:
+    with talk():
+        return bounded(lambda: create(sweep))
 
 
 def _address(path: str) -> str:
@@ -65,8 +52,7 @@ def _address(path: str) -> str:
 
     Raises: UserError if there is none.
     """
-    if len([part for part in path.split("/") if part]) != 3:
-        raise UserError(f"{path}: give the sweep as ENTITY/PROJECT/SWEEP, as its W&B page names it")
+    check_name(path)
     with talk():
         api: Any = wandb.Api()
         try:
@@ -75,7 +61,7 @@ def _address(path: str) -> str:
             if not isinstance(getattr(error, "exc", error), ValueError):
                 raise
             raise UserError(f"{path}: W&B has no such sweep") from None
-    return _url(path)
+    return address(path)
 
 
 def outcome_of(path: str) -> Outcome:
@@ -83,8 +69,7 @@ def outcome_of(path: str) -> Outcome:
 
     Raises: UserError if there is no such sweep, or W&B cannot be reached.
     """
-    if len([part for part in path.split("/") if part]) != 3:
-        raise UserError(f"{path}: give the sweep as ENTITY/PROJECT/SWEEP, as its W&B page names it")
+    check_name(path)
     with talk():
         api: Any = wandb.Api()
         found = api.sweep(path)

@@ -21,7 +21,7 @@ from hypertrain.online.agent import GONE, Agent, Command, Inbox, missing_part, s
 from hypertrain.online.handback import HandBack
 from hypertrain.online.official import run_official
 from hypertrain.online.points import ServerPoints
-from hypertrain.online.served import address, as_served
+from hypertrain.online.served import address, as_served, check_name
 from hypertrain.online.server import talk
 from hypertrain.show.screen import Screen
 from hypertrain.show.words import counted, plain
@@ -34,8 +34,7 @@ def work(path: str, root: Path, limits: Limits, count: int | None, console: Cons
     Returns: 0; 1 if every trial of this worker failed; 128 + the signal that ended it.
     Raises: UserError.
     """
-    if len([part for part in path.split("/") if part]) != 3:
-        raise UserError(f"{path!r} is no sweep; start-sweep prints it, as ENTITY/PROJECT/SWEEP")
+    check_name(path)
     say = plain(console)
     with talk():
         api = wandb.Api()
