@@ -88,7 +88,8 @@ def _run(arguments: argparse.Namespace) -> int:
         case "confirm":
             from hypertrain.confirm import Asked, confirm
 
-            asked = Asked(arguments.seeds, arguments.seed_option, arguments.test)
+            seeds, option = arguments.seeds, arguments.seed_option
+            asked = Asked(seeds, option, arguments.test, arguments.retry)
             return confirm(
                 load(file, root), root, _limits(arguments), asked, _console(lasting=True)
             )
@@ -191,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     tasks = parser.add_subparsers(
         dest="task",
         title="instead of running the sweep",
-        metavar="{check,leaderboard,list,report,confirm,export,worker}",
+        metavar="{check,leaderboard,list,report,confirm,export,start-sweep,worker}",
     )
     check = tasks.add_parser("check", help="look at everything before the platform is paid for")
     check.add_argument(
@@ -214,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     worker = tasks.add_parser("worker", help="run trials of a sweep on W&B until none is left")
     _add_limits(worker, default=argparse.SUPPRESS)  # may stand before the task, too
     worker.add_argument("sweep_path", metavar="ENTITY/PROJECT/SWEEP")
-    start = tasks.add_parser("start-sweep")
+    start = tasks.add_parser("start-sweep", help="start the sweep on W&B, for workers to join")
     start.add_argument("--join", default="", metavar="ENTITY/PROJECT/SWEEP")
     start.add_argument("--note", type=Path, metavar="FILE")
     return parser
@@ -242,6 +243,12 @@ def _add_confirm(tasks: Any) -> None:
         "--test",
         action="store_true",
         help="then run the chosen one with the program's --test, once",
+    )
+    task.add_argument(
+        "--retry",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="try failed trainings again, even though the program has not changed",
     )
     _add_limits(task, default=argparse.SUPPRESS)  # may stand before the task, too
 

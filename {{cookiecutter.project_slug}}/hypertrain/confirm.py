@@ -18,7 +18,7 @@ from rich.console import Console
 from hypertrain import UserError, inside_wandb
 from hypertrain.answers.dead import dead_parameters
 from hypertrain.answers.paired import Verdict, verdict
-from hypertrain.local import INTERRUPTED, refuse_mode, wandb_mode
+from hypertrain.local import INTERRUPTED, not_again, refuse_mode, wandb_mode
 from hypertrain.results.earlier import key
 from hypertrain.results.folder import describe
 from hypertrain.results.identity import prefix
@@ -40,11 +40,15 @@ TEST = "--test"
 
 @dataclass(frozen=True)
 class Asked:
-    """seeds: how many. option: the program's, that takes a seed. test: measure on the test set."""
+    """seeds: how many. option: the program's, that takes a seed. test: measure on the test set.
+
+    retry: try failed trainings again, even though the program is the same.
+    """
 
     seeds: int
     option: str
     test: bool
+    retry: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,9 @@ def confirm(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Con
         )
         if damaged := damage(results / CONFIRM, journal.damaged):
             sentence(console, damaged)
-        source = Again(sweep, journal, plan, code, console)
+        source = Again(sweep, journal, plan, code, asked.retry, console)
+        if told_failed := not_again(source.given_up):
+            sentence(console, told_failed)
         interruption = _run(sweep, root, limits, source)
         told = _judge(journal, chosen, seeds, asked, code, metric)
         if told is None:
@@ -99,7 +105,7 @@ def confirm(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Con
         if asked.test and not interruption:
             best = next(one for one in chosen if one.label == told.chosen)
             params = best.params | {asked.option: seeds[0]}
-            lines += _test(sweep, root, limits, folder, params, told.chosen, console)
+            lines += _test(sweep, root, limits, folder, params, told.chosen, asked, console)
         (folder / VERDICT).write_text(json.dumps(lines))
         for line in lines:
             sentence(console, line)
@@ -147,9 +153,11 @@ class Again:
         journal: Journal,
         plan: Sequence[dict[str, Any]],
         code: str,
+        retry: bool,
         console: Console,
     ) -> None:
         self._sweep, self._journal, self._code = sweep, journal, code
+        self._retry, self.given_up = retry, 0
         self.folder = journal.folder
         self._prefix = prefix(journal.folder)
         self.screen = Screen(console, sweep.metric, len(plan))
@@ -169,8 +177,10 @@ class Again:
             begun = known.get(key(params))
             if begun is None:
                 yield Record(next(numbers), [], params)
-            elif begun.state == FAILED:
+            elif begun.state == FAILED and self._retry:
                 yield Record(begun.number, [], params, begun.attempt + 1)
+            elif begun.state == FAILED:
+                self.given_up += 1
             elif not begun.done:
                 yield begun
 
@@ -297,6 +307,7 @@ def _test(
     folder: Path,
     params: dict[str, Any],
     label: str,
+    asked: Asked,
     console: Console,
 ) -> list[str]:
     """Train the chosen one once more with `--test`, unless that was done already."""
@@ -304,7 +315,8 @@ def _test(
     with Journal(there) as journal:
         if not any(record.done for record in journal.records.values()):
             tested = replace(sweep, command=(*(sweep.command or DEFAULT), TEST))
-            source = Again(tested, journal, [params], describe(there, sweep, root).code, console)
+            code = describe(there, sweep, root).code
+            source = Again(tested, journal, [params], code, asked.retry, console)
             if _run(tested, root, limits, source):
                 return ["The test set was not measured; the same command does it."]
         record = next((one for one in journal.records.values() if one.done), None)

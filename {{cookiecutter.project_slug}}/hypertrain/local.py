@@ -215,9 +215,8 @@ class LocalSource:
         if again:
             why = "as --retry asks" if self._retry else "the program has changed"
             self.screen.say(f"{_failed(again)} tried again: {why}")
-        if self._given_up:
-            why = "the program is the same (--retry tries them)"
-            self.screen.say(f"{_failed(len(self._given_up))} not tried again: {why}")
+        if told := not_again(len(self._given_up)):
+            self.screen.say(told)
 
     def tell_exhausted(self) -> None:
         """Say that a search which draws its points has drawn them all."""
@@ -388,6 +387,12 @@ def _endless(sweep: Sweep) -> str | None:
 
 def _failed(count: int) -> str:
     return f"{counted(count, 'failed trial')} {'is' if count == 1 else 'are'}"
+
+
+def not_again(count: int) -> str | None:
+    """What to say of failed trials that are left as they are."""
+    why = "the program is the same (--retry tries them)"
+    return f"{_failed(count)} not tried again: {why}" if count else None
 
 
 MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")

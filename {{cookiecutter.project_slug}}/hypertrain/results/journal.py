@@ -173,11 +173,14 @@ def damage(folder: Path, damaged: list[int]) -> str | None:
 
 def unwritable(where: Path, error: OSError) -> str:
     """The one line for what cannot be written, there or where the error says, and the remedy."""
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return (
-        f"{error.filename or where}: cannot be written: {error.strerror}; "
-        f"{'make room' if is_full else 'see to it'}, then the same command goes on"
-    )
+    remedies = {
+        errno.ENOSPC: "make room",
+        errno.EDQUOT: "make room",
+        errno.EFBIG: "make room or lift the limit (`ulimit -f`)",
+    }
+    remedy = remedies.get(error.errno or 0, "see to it")
+    what = f"{error.filename or where}: cannot be written: {error.strerror}"
+    return f"{what}; {remedy}, then the same command goes on"
 
 
 def is_running(folder: Path) -> bool:
