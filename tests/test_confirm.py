@@ -206,6 +206,16 @@ def test_a_clear_difference_is_said() -> None:
     assert told.spreads["trial 1"].mean == pytest.approx(base.mean() - 5)
 
 
+def test_a_small_p_among_several_comparisons_is_explained() -> None:
+    base = np.random.default_rng(0).normal(size=6)
+    shifts = {"trial 1": 5.0, "trial 2": 4.9, "trial 3": 4.8, "defaults": 0.0}
+    told = verdict({name: list(base - by) for name, by in shifts.items()}, "defaults", +1)
+    said = lines(told, dict.fromkeys(shifts, 1.0), LOSS)
+    (other,) = (line for line in said if "trial 2:" in line)
+    assert "is not to be told from trial 2: ahead in 6 of 6 seeds" in other
+    assert "p = 0.031, not enough among several comparisons)" in other
+
+
 def test_a_faster_one_that_is_as_good_is_named() -> None:
     random = np.random.default_rng(0)
     values = {name: list(random.normal(size=6)) for name in ("trial 1", "trial 4")}

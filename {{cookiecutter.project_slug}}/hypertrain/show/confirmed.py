@@ -92,9 +92,10 @@ def _against(
 ) -> str:
     factor, unit = scale
     amounts = [f"{value * factor:+.2g}" for value in (one.difference, one.low, one.high)]
+    alone = ", not enough among several comparisons" if _alone(one) else ""
     told = (
         f"in {one.wins} of {one.count} seeds, {amounts[0]}{unit} "
-        f"(95 % interval {amounts[1]} to {amounts[2]}, p = {one.p:.2g})"
+        f"(95 % interval {amounts[1]} to {amounts[2]}, p = {one.p:.2g}{alone})"
     )
     other = f"the {one.other}" if one.other == "defaults" else one.other
     if one.better:
@@ -102,6 +103,11 @@ def _against(
     faster = seconds[chosen] / seconds[one.other] if seconds[one.other] else 0.0
     speed = f", which trains {faster:.1f} times as fast" if faster >= FASTER else ""
     return f"{chosen} is not to be told from {other}{speed}: ahead {told}."
+
+
+def _alone(one: Comparison) -> bool:
+    """Whether chance would seem unlikely, were this the only comparison."""
+    return one.p <= LEVEL and one.difference > 0 and not one.better
 
 
 def _scale(told: Verdict, metric: Metric) -> tuple[float, str]:

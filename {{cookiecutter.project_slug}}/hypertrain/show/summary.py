@@ -105,6 +105,7 @@ def _nothing_completed(console: Console, found: Outcome) -> None:
     cause = causes(found.rows)[0]
     log = shown(found, cause.rows[-1], OUTPUT)
     folder = cause.rows[-1].folder
-    say(f"\nNo trial has completed. The last lines of {log}:")
-    for line in tail(folder / OUTPUT, 15) if folder else []:
+    lines = tail(folder / OUTPUT, 15) if folder else []
+    say(f"\nNo trial has completed. {f'The last lines of {log}:' if lines else f'{log} is empty.'}")
+    for line in lines:
         say(f"  {line}")
