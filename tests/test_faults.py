@@ -77,7 +77,7 @@ def test_failed_trainings_of_confirm_are_tried_again_when_asked_only(root: Path)
     arguments = write_sweep(root, program, parameters={"a": {"value": 1}})
     assert run(root, *arguments, WANDB_MODE="disabled").returncode == 0
     words = ["confirm", *arguments, "--seeds", "2", "--workers", "1"]
-    again = {}
+    again: dict[int, tuple[int, bool]] = {}
     for options in ([], [], ["--retry"]):
         done = run(root, *words, *options, WANDB_MODE="disabled")
         assert done.returncode == 1, done.stdout + done.stderr

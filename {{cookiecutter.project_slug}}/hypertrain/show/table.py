@@ -47,7 +47,7 @@ def show(console: Console, outcome: Outcome, standing: Standing | None) -> None:
         files = ", ".join(outcome.changed) or "the program"
         sentence(console, f"* trained before {files} changed")
     if left_out:
-        sentence(console, f"Not shown, but in the report: {listed(left_out)}.")
+        sentence(console, f"Not shown, but in the report: {listed(left_out, 20)}.")
     if len(rows) > SHOWN:
         sentence(console, f"and {len(rows) - SHOWN} more")
 
