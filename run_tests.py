@@ -22,8 +22,8 @@ def main() -> None:
     python = environment("W&B's search engine", folder, "--no-deps", "sweeps==0.3.0")
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # caches in the template would be baked along
     os.chdir(ROOT)
-    # Two groups at a time, in the order of conftest.py.
-    side_by_side = ["--numprocesses=2", "--dist=loadgroup", "--no-loadscope-reorder"]
+    # Two at a time, as conftest.py says.
+    side_by_side = ["--numprocesses=2", "--no-loadscope-reorder"]
     pytest = [str(python), "-m", "pytest", *side_by_side, *sys.argv[1:]]
     sys.exit(subprocess.run(pytest, check=False).returncode)  # noqa: S603
 

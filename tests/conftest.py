@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 from pytest_cookies.plugin import Cookies
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 sys.dont_write_bytecode = True  # caches in the template folder would be baked along
 # What a shell starts in the background ignores Ctrl-C, and so would every command under test.
@@ -30,19 +32,22 @@ LONGEST = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes comes first, so that two processes end at about the same time.
-
-    A file's tests run in one process; those of `test_by_hand.py` that share a shape do.
-    """
+    """What takes minutes comes first, so that two processes end at about the same time."""
     rank = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
-    for item in items:
-        file = item.path.stem
-        shape = getattr(item, "callspec", None) if file == "test_by_hand" else None
-        group = f"{file} {shape.params.get('name', '')}" if shape else file
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+class _Together(LoadScopeScheduling):
+    """The tests of one file run in one process, of `test_by_hand.py` those of one shape."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        return f"{file} {test.partition('[')[2]}" if file.endswith("test_by_hand.py") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _Together(config, log)
 
 
 def hook(name: str) -> ModuleType:
