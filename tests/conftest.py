@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
-class _Together(LoadScopeScheduling):
+class _Together(LoadScopeScheduling):  # type: ignore[misc]
     """The tests of one file run in one process, of `test_by_hand.py` those of one shape."""
 
     def _split_scope(self, nodeid: str) -> str:

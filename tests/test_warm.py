@@ -241,7 +241,7 @@ def test_a_program_sees_what_it_sees_by_hand(root: Path) -> None:
         subprocess.run(["rm", "-r", root / "results"], check=True)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     log = root / "by-hand.log"
-    done = subprocess.run(
+    by_itself = subprocess.run(
         ["setsid", "--wait", "python", "modules/program.py", "--a=1"],
         cwd=root,
         env={**os.environ, "PATH": path, "WANDB_MODE": "offline", "PYTHONHASHSEED": "0"},
@@ -251,7 +251,7 @@ def test_a_program_sees_what_it_sees_by_hand(root: Path) -> None:
         stderr=subprocess.STDOUT,
         preexec_fn=attend_to_signals,
     )
-    assert done.returncode == 0, log.read_text()
+    assert by_itself.returncode == 0, log.read_text()
     by_hand = json.loads((root / "seen.json").read_text())
     assert by_hand["frames"] == ["frames", "<module>"]
     for found in (*seen.values(), by_hand):
