@@ -5,7 +5,7 @@ Lines are only ever added, so any kill leaves a journal that can be read. The fo
     number    of the trial, from 1
     point     where in the search space: an index or a quantile for each parameter
     params    what the program was told, nested as in the sweep file
-    attempt   1, or more after a cut-off or failed one; names the folder trials/NUMBER[-ATTEMPT]
+    attempt   1, or more where a trial was begun anew; names the folder trials/NUMBER[-ATTEMPT]
     state     completed, stopped (early) or failed; no state: begun, and not ended yet
     value     best value of the metric
     seconds   of wall time
