@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from queue import SimpleQueue
 
 import pytest
 from conftest import Bake
+from hypertrain.trial import keeper
 from hypertrain.trial.interpreter import python_program
 from hypertrain.trial.process import (
     BEGUN,
@@ -24,6 +26,7 @@ from hypertrain.trial.process import (
     WithoutKeeper,
     Worker,
     cold_workers,
+    detached,
 )
 from hypertrain.trial.reason import failure
 from test_sweep import environment, records, wait_until, write_sweep
@@ -197,6 +200,37 @@ def test_nothing_outlives_a_trial_that_is_killed(
     worker.kill()
     assert result(events) == (ENDED, -signal.SIGKILL)
     assert not [pid for pid in pids if alive(int(pid))]
+
+
+# A keeper on a system like macOS, which tells it of none but its own children.
+ELSEWHERE = """
+import socket, sys
+from hypertrain.trial import keeper
+keeper._descendants = lambda ancestor: []
+keeper._inherit_orphans = lambda: None
+keeper.keep(keeper.Channel(socket.socket(fileno=int(sys.argv[1]))))
+"""
+CHILD = """
+import subprocess, sys
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+print(subprocess.Popen(sleep).pid, file=open(sys.argv[1], "w"))
+"""
+
+
+def test_where_orphans_are_not_inherited_the_group_is_ended(
+    tmp_path: Path, events: SimpleQueue[Event]
+) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        words = [sys.executable, "-c", ELSEWHERE, str(theirs.fileno())]
+        environ = {**os.environ, "PYTHONPATH": str(Path(keeper.__file__).parents[2])}
+        detached(words, environ, [theirs.fileno()], subprocess.DEVNULL)
+    worker = Worker(ours, events)
+    worker.start(launch(tmp_path, CHILD, str(tmp_path / "pid")))
+    assert result(events) == (ENDED, 0)
+    pid = int(wait_for(tmp_path / "pid"))
+    wait_until(lambda: not alive(pid))
+    worker.close()
 
 
 STUBBORN = """
