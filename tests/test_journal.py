@@ -47,6 +47,18 @@ def test_what_is_written_is_read_with_time_and_place(folder: Path) -> None:
         assert record.host == journal.HOST
 
 
+def test_an_end_is_on_the_disk_before_anything_else_happens(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[bytes] = []
+    monkeypatch.setattr(os, "fsync", lambda _: kept.append((folder / "journal.jsonl").read_bytes()))
+    with Journal(folder) as open_journal:
+        open_journal.write(Record(4, [4], {"a": 4}))
+        assert not kept  # what had only begun is run again anyway
+        open_journal.write(Record(4, [4], {"a": 4}, state=COMPLETED, value=4.0))
+        assert [text.count(b'"number": 4') for text in kept] == [2]
+
+
 DAMAGE: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "cut": lambda lines: [*lines[:3], lines[3][:20] + b"\n", *lines[4:]],
     "joined": lambda lines: [*lines[:3], lines[3].rstrip() + lines[4], lines[5]],

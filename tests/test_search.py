@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypertrain import UserError
+from hypertrain.search import bayes
 from hypertrain.search.ahead import WAIT, Ahead
 from hypertrain.search.axes import axes
 from hypertrain.search.bayes import DESIGN, tamed
@@ -426,6 +427,27 @@ def test_bayes_respects_trials_that_still_run(root: Path, history: Trials) -> No
     beside.restore(14, expected)  # its neighbour runs that very point
     assert beside.ask(13) != expected
     assert alone.ask(14) != expected
+
+
+def test_chance_is_each_sweeps_and_each_trials_own(
+    root: Path, history: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = bowl(root, "bayes"), bowl(root, "bayes", "maximize")
+    assert one.id != other.id
+    assert new_search(one).ask(1) != new_search(other).ask(1)
+
+    seeds: list[int] = []
+
+    class Noted(bayes._Sampler):
+        def __init__(self, space: Any, tried: Any, seed: int) -> None:
+            super().__init__(space, tried, seed)
+            seeds.append(seed)
+
+    monkeypatch.setattr(bayes, "_Sampler", Noted)
+    search = restored(root, history[:12])
+    search.ask(13)
+    search.ask(14)
+    assert len(set(seeds)) == 2
 
 
 def test_bayes_goes_on_after_trials_that_failed(root: Path) -> None:
