@@ -15,6 +15,7 @@ from hypertrain import UserError
 from hypertrain.search.search import new_search, params_at
 from hypertrain.sweepfile.sweep import from_mapping
 from hypertrain.trial.command import command_line, repeat
+from hypertrain.trial.run import Run, environment
 from sweep_files import of_agent, sweep
 
 PARAMETERS = {
@@ -191,3 +192,8 @@ def test_the_line_shows_no_secret(agent: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_plain_line_is_short(tmp_path: Path) -> None:
     one = sweep(tmp_path, parameters={"lr": {"value": 0.1}})
     assert repeat(one, {"lr": 0.1}, Path("results/args.json")) == "python train.py --lr=0.1"
+
+
+def test_a_run_belongs_to_the_entity_of_its_sweep(tmp_path: Path) -> None:
+    run = Run("run", "sweep", "project", tmp_path, tmp_path, entity="team")
+    assert environment(run, tmp_path)["WANDB_ENTITY"] == "team"

@@ -271,7 +271,7 @@ def test_a_trial_that_completes_while_it_is_waited_for_counts(root: Path) -> Non
 # Time that is up
 
 HANGING = """
-import argparse, time, wandb
+import argparse, signal, time, wandb
 parser = argparse.ArgumentParser()
 parser.add_argument("--a", type=int)
 args = parser.parse_args()
@@ -283,8 +283,14 @@ if args.a == 1:
 """
 
 
-def test_a_hung_trial_ends_and_the_sweep_goes_on(root: Path) -> None:
-    arguments = write_sweep(root, HANGING, parameters={"a": {"values": [0, 1, 2]}})
+DEAF = HANGING.replace("time.sleep", "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep")
+
+
+@pytest.mark.parametrize(
+    "program", [HANGING, pytest.param(DEAF, marks=pytest.mark.slow)], ids=["hung", "deaf"]
+)
+def test_a_hung_trial_ends_and_the_sweep_goes_on(root: Path, program: str) -> None:
+    arguments = write_sweep(root, program, parameters={"a": {"values": [0, 1, 2]}})
     done = run(root, *arguments, "--workers", "1", "--trial-time-limit", "5s", WANDB_MODE="offline")
     assert done.returncode == 0, done.stdout + done.stderr
     found = records(root)

@@ -144,6 +144,9 @@ def test_the_guides_sweep_finds_the_best_of_twelve_trained_models(root: Path) ->
     offline = list((results(root) / "wandb").glob("offline-run-*/run-*.wandb"))
     assert len(offline) == 12
 
+    page = (results(root) / "report.html").read_text()
+    assert "; ended; written" in page
+
     best = max(record["value"] for record in found.values())
     assert best > 0.95
     firsts = sum(record["value"] == best for record in found.values())
@@ -694,13 +697,23 @@ def test_hyperband_stops_the_trials_that_lag_behind(root: Path) -> None:
         parameters={"a": {"values": [3, 2, 1, 0]}, "b": {"value": 0}},
         early_terminate={"type": "hyperband", "min_iter": 3, "eta": 2},
     )
-    done = run(root, *arguments, "--workers", "1")
-    assert done.returncode == 0
+    for count in ("3", "4"):  # a later session knows what an earlier one saw
+        done = run(root, *arguments, "--workers", "1", "--count", count)
+        assert done.returncode == 0
     # Of the first two, the worse is the median itself; the others are beyond it at every band.
     states = [record["state"] for record in records(root).values()]
     assert states == ["completed", "completed", "stopped", "stopped"]
     assert [record["value"] for record in records(root).values()] == [30, 20, 10, 0]
     assert notes(root, "end") == Counter(["3,0", "2,0"])
+
+
+def test_a_nested_metric_is_named_with_dots(root: Path) -> None:
+    nested = "import wandb\nwandb.init()\nwandb.log({'valid': {'top': {'acc': 3}}})\n"
+    metric = {"name": "valid.top.acc", "goal": "maximize"}
+    arguments = write_sweep(root, nested, metric=metric, parameters={"a": {"value": 1}})
+    done = run(root, *arguments, WANDB_MODE="disabled")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert records(root)[1]["value"] == 3
 
 
 def test_a_target_that_is_reached_ends_the_sweep(root: Path) -> None:
