@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -249,6 +250,24 @@ def test_brushing_a_coordinate_filters_the_table(page: Browser) -> None:
     assert page.run("document.getElementById('told').textContent").startswith(f"{kept} of 60")
     page.run("document.getElementById('clear').click()")
     page.wait(f"{SHOWN} === 60")
+
+
+@needs_chromium
+def test_the_history_has_better_trials_above_and_steps_up_at_each_record(
+    page: Browser, sixty: Path
+) -> None:
+    """The metric is to be maximised."""
+    chart = "echarts.getInstanceByDom(document.getElementById('history'))"
+    values = page.run(f"{chart}.getOption().series.filter(s => s.type === 'scatter')"
+                      ".flatMap(s => s.data).sort((a, b) => a[0] - b[0]).map(p => p[1])")  # fmt: skip
+    steps = page.run(f"{chart}.getOption().series.find(s => s.id === 'record').data.map(p => p[1])")
+    assert len(values) > 50
+    assert steps == list(itertools.accumulate(values, max))
+    above, below = (
+        page.run(f"{chart}.convertToPixel({{yAxisIndex: 0}}, {value})")
+        for value in (max(values), min(values))
+    )
+    assert above < below
 
 
 @needs_chromium

@@ -2,7 +2,7 @@
 import argparse
 import random
 
-import numpy
+import numpy.random
 import torch
 import wandb
 
