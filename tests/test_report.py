@@ -258,9 +258,10 @@ def test_the_history_has_better_trials_above_and_steps_up_at_each_record(
 ) -> None:
     """The metric is to be maximised."""
     chart = "echarts.getInstanceByDom(document.getElementById('history'))"
-    values = page.run(f"{chart}.getOption().series.filter(s => s.type === 'scatter')"
-                      ".flatMap(s => s.data).sort((a, b) => a[0] - b[0]).map(p => p[1])")  # fmt: skip
-    steps = page.run(f"{chart}.getOption().series.find(s => s.id === 'record').data.map(p => p[1])")
+    series = f"{chart}.getOption().series"
+    dots = f"{series}.filter(s => s.type === 'scatter').flatMap(s => s.data)"
+    values = page.run(f"{dots}.sort((a, b) => a[0] - b[0]).map(p => p[1])")
+    steps = page.run(f"{series}.find(s => s.id === 'record').data.map(p => p[1])")
     assert len(values) > 50
     assert steps == list(itertools.accumulate(values, max))
     above, below = (
