@@ -17,8 +17,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 sys.dont_write_bytecode = True  # caches in the template folder would be baked along
-# What a shell starts in the background ignores Ctrl-C, and so would every command under test.
+# What a shell starts in the background ignores Ctrl-C and the like, and so would all under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGQUIT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 ROOT = Path(__file__).resolve().parents[1]
 Bake = Callable[..., Path]
 LONGEST = (

@@ -96,7 +96,9 @@ class User:
         self.run("neuro", "config", "login-with-token", TOKEN, self.platform.url + API)
 
     def add_secret(self, name: str = "wandb-token", value: str = KEY) -> None:
-        (self.home / "wandb-token.txt").write_text(value)
+        file = self.home / "wandb-token.txt"
+        file.touch(0o600)
+        file.write_text(value)
         self.run("neuro", "secret", "add", name, "@~/wandb-token.txt")
 
     def bake(self, *arguments: str, rc: int | None = 0) -> str:

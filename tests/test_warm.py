@@ -6,7 +6,6 @@ import ast
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -223,12 +222,6 @@ wandb.log({"score": 1})
 """
 
 
-def attend_to_signals() -> None:
-    """As in a terminal, even if these tests were started in the background."""
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
-
-
 def test_a_program_sees_what_it_sees_by_hand(root: Path) -> None:
     arguments = write_sweep(root, LOOKING, parameters={"a": {"value": 1}})
     seen = {}
@@ -249,7 +242,6 @@ def test_a_program_sees_what_it_sees_by_hand(root: Path) -> None:
         stdin=subprocess.DEVNULL,
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,
-        preexec_fn=attend_to_signals,
     )
     assert by_itself.returncode == 0, log.read_text()
     by_hand = json.loads((root / "seen.json").read_text())
