@@ -37,8 +37,6 @@ TASK = "HYPERTRAIN_WARM"
 Folder = tempfile.TemporaryDirectory[str]
 RANDOM = 8
 """Characters between a temporary folder's prefix and its suffix."""
-HEAVY = ("torch", "numpy", "scipy", "sympy", "sklearn", "pandas", "transformers", "jax")
-"""Packages of so many modules that to take them apart at the end would take a while."""
 LAZY = {"numpy": ("numpy.ma",)}
 """What a package puts off until its first use, which is in every trial."""
 
@@ -57,7 +55,7 @@ def serve() -> None:
                 channel.send(cold=why)
             os._exit(0)
         said = _what_was_said()
-        inherited.update(name for name in sys.modules if name.partition(".")[0] in HEAVY)
+        inherited.update(sys.modules.keys() - {"__main__", "builtins", "sys"})
         finalizers = list(getattr(weakref.finalize, "_registry", ()))
         owners = [alive[0] for finalizer in finalizers if (alive := finalizer.peek())]
         folders = [owner for owner in owners if isinstance(owner, tempfile.TemporaryDirectory)]
