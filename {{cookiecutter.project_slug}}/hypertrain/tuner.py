@@ -406,6 +406,7 @@ class Loop:
             self._say(f"trial {record.number} ran out of memory beside others; it runs again alone")
             self._alone.append((running.record, crowd))
         elif self._has_lost_wandb(running, record) and self._goes_on(running.record):
+            (self._folder / record.folder / EXIT).unlink(missing_ok=True)  # it has not ended well
             self._say(f"trial {record.number} has lost W&B's service; it goes on with another")
         else:
             self._source.ended(record)

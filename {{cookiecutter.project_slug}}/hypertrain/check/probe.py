@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, Literal
 
+from hypertrain.trial.process import end_tree
+
 TASK = "HYPERTRAIN_TASK"
 LARGEST = 2**31
 """Bytes of a project that is still copied."""
@@ -81,7 +83,7 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     """End the process and its group."""
     with suppress(ProcessLookupError, PermissionError):
         if os.name == "nt":
-            process.kill()
+            end_tree(process)
         else:
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
