@@ -199,7 +199,7 @@ def test_the_version_is_that_of_the_changelog(project: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-m", "hypertrain", "--version"],
         cwd=project,
-        env={"PATH": ""},
+        env={"PATH": "", "PYTHONDONTWRITEBYTECODE": "1"},
         check=True,
         capture_output=True,
         text=True,
