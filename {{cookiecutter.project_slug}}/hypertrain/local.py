@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from hypertrain.results.metrics import Reader
 from hypertrain.results.outcome import Outcome, of_records
 from hypertrain.results.series import METRICS, names
 from hypertrain.results.sources import fingerprint, sources
+from hypertrain.search.ahead import Ahead
 from hypertrain.search.axes import axes, size
 from hypertrain.search.hyperband import Hyperband
 from hypertrain.search.search import new_search, params_at
@@ -119,6 +121,8 @@ def run(
         return None
     except (KeyboardInterrupt, Interrupted) as error:
         return str(error) or INTERRUPTED
+    finally:
+        source.close()
 
 
 class LocalSource:
@@ -135,9 +139,11 @@ class LocalSource:
     ) -> None:
         self._sweep, self._journal, self._workers = sweep, journal, workers
         self.folder = journal.folder
-        self._search = new_search(sweep)
+        search = new_search(sweep)
+        self._search = Ahead(search) if sweep.method == "bayes" else search
         self._hyperband = Hyperband(sweep.bands) if sweep.bands else None
         self._stops: set[int] = set()
+        self._so_far: dict[int, float] = {}
         self._failures: Counter[str] = Counter()
         sizes = [n for n in (count, self._search.size) if n is not None]
         self.total = min(sizes, default=None)
@@ -187,7 +193,7 @@ class LocalSource:
         for record in self._journal.records.values():
             self._search.restore(record.number, record.point)
             if record.done or record.number in self._given_up:
-                self._search.tell(record.number, record.value)
+                self._teach(record)
                 self.screen.earlier(record)
             if self._hyperband:
                 self._hyperband.restore(record.bands)
@@ -270,12 +276,21 @@ class LocalSource:
                 self._hyperband.add(record.number, value)
             taken.bands = self._hyperband.end(record.number)
         self._journal.write(taken)
-        self._search.tell(taken.number, taken.value)
+        self._teach(taken)
         self.screen.earlier(taken)
         return True
 
+    def _teach(self, record: Record) -> None:
+        """Tell the search of a trial that has ended; a failed one counts as `impute` says."""
+        value, metric = record.value, self._sweep.metric
+        if metric and metric.impute != "worst" and record.state == FAILED:
+            values = self._logged(record)
+            own = metric.best if metric.impute == "best" else itemgetter(-1)
+            value = own(values) if values else None
+        self._search.tell(record.number, value)
+
     def _logged(self, record: Record) -> list[float]:
-        """What the trial of another sweep logged of the metric."""
+        """What a trial that has ended, of this sweep or another, logged of the metric."""
         if not self._sweep.metric:
             return []
         reader = Reader(self.folder / record.folder / METRICS, self._sweep.metric.name)
@@ -311,6 +326,10 @@ class LocalSource:
     def finished(self) -> bool:
         return True  # `next` knows all
 
+    def close(self) -> None:
+        """No trial is asked for any more."""
+        self._search.close()
+
     def run(self, record: Record) -> Run:
         name, page = record.folder.removeprefix("trials/"), self._page
         return Run(
@@ -327,15 +346,24 @@ class LocalSource:
 
     def begun(self, record: Record) -> None:
         self._stops.discard(record.number)
+        self._so_far.pop(record.number, None)
         if self._hyperband:
             self._hyperband.forget(record.number)
         record.code, record.run = self._code, self.run(record).id
         self._journal.write(record)
+        if self._sweep.metric and self._sweep.metric.impute_while_running == "worst":
+            self._search.tell(record.number, None)
         self.screen.started(record)
         self._report(True)
 
     def logged(self, record: Record, value: float) -> None:
         self.screen.logged(record, value)
+        metric = self._sweep.metric
+        if metric and metric.impute_while_running:
+            best = metric.best([value, self._so_far.get(record.number, value)])
+            if best != self._so_far.get(record.number):
+                self._so_far[record.number] = best
+                self._search.tell(record.number, best)
         if self._hyperband:
             self._hyperband.add(record.number, value)
             if self._hyperband.stops(record.number):
@@ -349,7 +377,7 @@ class LocalSource:
         if self._hyperband:
             record.bands = self._hyperband.end(record.number)
         self._journal.write(record)
-        self._search.tell(record.number, record.value)
+        self._teach(record)
         self.screen.ended(record)
         self._report(True)
         if record.state == FAILED:

@@ -101,7 +101,8 @@ class Running:
     crashing: since when it has been seen to fail.
 
     ends_as: what it is, once it was asked to end: a state and a reason. alone: the slots, itself
-    included, where nothing else may run. killed: how many the system had killed for memory before.
+    included, where nothing else may run. beside: the slots where others ran at the same time.
+    killed: how many the system had killed for memory before.
     """
 
     record: Record
@@ -112,6 +113,7 @@ class Running:
     ends_as: tuple[str, str | None] | None = None
     crashing: float | None = None
     alone: "list[Slot]" = field(default_factory=list)
+    beside: set[int] = field(default_factory=set)
     killed: int = field(default_factory=machine.killed_for_memory)
     pace: Pace = field(default_factory=Pace)
 
@@ -273,6 +275,10 @@ class Loop:
         metric = self._sweep.metric.name if self._sweep.metric else None
         reader = Reader(folder / process.METRICS, metric)
         slot.running = Running(record, reader, time.monotonic(), alone=list(alone))
+        for other in self._slots:
+            if other.running and other is not slot:
+                other.running.beside.add(slot.number)
+                slot.running.beside.add(other.number)
         slot.launch = self._launch(record, slot, folder, was_cut_off)
         slot.worker.start(slot.launch)
         return None
@@ -402,7 +408,7 @@ class Loop:
             self._say(f"{os.path.relpath(file, self._root)}: {lines} damaged and left out")
         crowd = self._crowd(slot, running, record)
         slot.running = slot.launch = None
-        if any(other.running for other in crowd):
+        if any(other.number in running.beside for other in crowd):
             self._say(f"trial {record.number} ran out of memory beside others; it runs again alone")
             self._alone.append((running.record, crowd))
         elif self._has_lost_wandb(running, record) and self._goes_on(running.record):

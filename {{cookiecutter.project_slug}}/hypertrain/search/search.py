@@ -43,6 +43,9 @@ class Search:
     def prepare(self) -> None:
         """Import what suggestions will need; may take seconds, in any thread."""
 
+    def close(self) -> None:
+        """Nothing more is asked."""
+
 
 def new_search(sweep: Sweep) -> Search:
     if sweep.method == "grid":
