@@ -50,8 +50,11 @@ def variables(name: str, project: Path) -> dict[str, str]:
     }
 
 
-def bake() -> Path:
-    """A fresh project, with the answers that the template proposes."""
+def bake(interpreter: Path) -> Path:
+    """A fresh project, with the answers that the template proposes.
+
+    interpreter: of an environment that has cookiecutter.
+    """
     template, baked = CACHE / "template", CACHE / "baked"
     for folder in (template, baked):
         shutil.rmtree(folder, ignore_errors=True)
@@ -63,8 +66,8 @@ def bake() -> Path:
             (template / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, template / name)
     (CACHE / "home").mkdir(parents=True, exist_ok=True)
-    cookiecutter = str(python("tools").with_name("cookiecutter"))
-    words = [cookiecutter, "--no-input", str(template), "--output-dir", str(baked)]
+    words = [str(interpreter), "-m", "cookiecutter", "--no-input", str(template)]
+    words += ["--output-dir", str(baked)]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     (project,) = baked.iterdir()
     return project

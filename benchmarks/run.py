@@ -57,7 +57,7 @@ Round = dict[str, dict[str, Any]]
 def main() -> None:
     arguments = parse()
     only = arguments.only
-    project = bake()
+    project = bake(python("tools"))
     if arguments.epochs:
         own = sweep_file(project, GRID)
         own.write_text(with_parameter(own, f"epochs: {{value: {arguments.epochs}}}"))
