@@ -12,11 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import IO, Any
 from unittest.mock import patch
 
 COUNTS = (10, 100, 1000, 10_000)
@@ -31,18 +31,6 @@ SWEEPS = {"grid": GRID, "random": RANDOM}
 
 
 @dataclass
-class Ended:
-    """What the tuner uses of a trial's process."""
-
-    sentinel: int
-    exitcode: int = 0
-    pid: None = None
-
-    def join(self, timeout: float | None = None) -> None:
-        os.close(self.sentinel)
-
-
-@dataclass
 class Marks:
     """CPU seconds and memory of the tuner at the start of each trial; `own` is this file's part."""
 
@@ -50,16 +38,16 @@ class Marks:
     memory: list[int] = field(default_factory=list)
     own: float = 0.0
 
-    def start(self, _context: object, launch: Any) -> Ended:
+    def run(self, launch: Any) -> bool:
+        """A trial that takes no time; whether it has ended."""
         began = time.process_time()
         self.cpu.append(began - self.own)
         self.memory.append(resident())
-        (launch.folder / "metrics.jsonl").write_text('{"accuracy": 0.5}\n')
-        (launch.folder / "output.log").touch()
-        readable, written = os.pipe()
-        os.close(written)
+        output = Path(launch.output)
+        output.with_name("metrics.jsonl").write_text('{"accuracy": 0.5}\n')
+        output.touch()
         self.own += time.process_time() - began
-        return Ended(readable)
+        return True
 
 
 def resident() -> int:
@@ -80,25 +68,49 @@ def write_sweep(root: Path, method: str) -> Path:
 
 
 def run(root: Path, method: str, count: int, terminal: bool, marks: Marks) -> None:
+    sweep = write_sweep(root, method)
+    with Path(os.devnull).open("w") as screen:
+        tune(sweep, root, count, marks.run, screen, terminal)
+
+
+def tune(
+    file: Path,
+    root: Path,
+    count: int | None,
+    trial: Callable[[Any], bool],
+    screen: IO[str],
+    terminal: bool = False,
+) -> None:
+    """Run the sweep with two workers; `trial` stands for all that they would start."""
+    from hypertrain.local import Asked, tune
+    from hypertrain.machine import Share
     from hypertrain.sweepfile.sweep import load
-    from hypertrain.tuner import Limits, tune
+    from hypertrain.trial import process
+    from hypertrain.tuner import Limits
     from rich.console import Console
 
+    class AtOnce(process.Worker):
+        def __init__(self, events: "SimpleQueue[process.Event]") -> None:
+            self._events = events
+
+        def start(self, launch: process.Launch) -> None:
+            self._events.put(process.Event(self, process.BEGUN, "cold"))
+            if trial(launch):
+                self._events.put(process.Event(self, process.ENDED, 0))
+
+        def _send(self, **message: Any) -> None:
+            """Nothing runs."""
+
+        def close(self) -> None:
+            """Nothing runs."""
+
+    def workers(count: int, events: "SimpleQueue[process.Event]") -> list[process.Worker]:
+        return [AtOnce(events) for _ in range(count)]
+
     os.environ["WANDB_MODE"] = "disabled"
-    sweep = load(write_sweep(root, method), root)
-    with Path(os.devnull).open("w") as screen, no_processes(marks.start):
-        console = Console(file=screen, force_terminal=terminal, width=160)
-        tune(sweep, root, Limits(2, count, None), console)
-
-
-@contextmanager
-def no_processes(start: Callable[[object, Any], Ended]) -> Iterator[None]:
-    """The tuner starts its trials with `start`, and no warm process for them."""
-    from hypertrain.trial import process as trial
-    from hypertrain.warm import start as warm
-
-    with patch.object(trial, "start", start), patch.object(warm, "start_method"):
-        yield
+    console = Console(file=screen, force_terminal=terminal, width=160)
+    with patch.object(process, "cold_workers", workers):
+        tune(load(file, root), root, Limits(Share([], 2, False, ""), cold=True), Asked(count), console)
 
 
 def measure_here(method: str, count: int, terminal: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bookkeeping import Ended, Marks, no_processes
+from bookkeeping import Marks, tune
 
 TRIALS, LEFT = 10_000, 10
 PATIENCE = 600.0
@@ -35,20 +35,13 @@ SWEEP = {
 
 def first_session(sweep_file: Path) -> None:
     """Never ends by itself: the last two trials hang."""
-    from hypertrain.sweepfile.sweep import load
-    from hypertrain.tuner import Limits, tune
-    from rich.console import Console
-
     marks = Marks()
 
-    def start(context: object, launch: Any) -> Ended:
-        if len(marks.cpu) < TRIALS - LEFT:
-            return marks.start(context, launch)
-        return Ended(os.pipe()[0])  # nobody ever closes the other end
+    def trial(launch: Any) -> bool:
+        return len(marks.cpu) < TRIALS - LEFT and marks.run(launch)
 
-    sweep = load(sweep_file, Path.cwd())
-    with Path(os.devnull).open("w") as screen, no_processes(start):
-        tune(sweep, Path.cwd(), Limits(2, None, None), Console(file=screen))
+    with Path(os.devnull).open("w") as screen:
+        tune(sweep_file, Path.cwd(), None, trial, screen)
 
 
 def ended(journal: Path) -> dict[int, Any]:
