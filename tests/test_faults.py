@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import itertools
 import os
 import pty
 import re
@@ -580,22 +581,31 @@ def test_many_parameters_fit_a_terminal(root: Path) -> None:
 # Others at work in the same folder
 
 
-def test_another_sweep_that_runs_is_named(root: Path) -> None:
-    slow = write_sweep(root, ENDLESS, parameters=FOUR)
-    first = subprocess.Popen(
-        command(*slow, "--workers", "1"), cwd=root, env=environment(), stdout=subprocess.DEVNULL
-    )
-    wait_until(lambda: notes(root, "start"))
-    other = results(root).name
-    (root / "config" / "test.yaml").rename(root / "config" / "first.yaml")
-    quick = write_sweep(root, ENDLESS, parameters={"a": {"value": 1}, "b": {"value": 5}})
-    done = run(root, *quick)
-    first.send_signal(signal.SIGINT)
-    first.wait()
-    assert done.returncode == 0, done.stderr
-    told = rf"results/{other} is running as well \(\S+ on \S+, process {first.pid}, since .*\)\."
-    assert re.search(told, done.stdout), done.stdout
-    assert "is running as well" not in run(root, *quick).stdout
+def test_two_sweeps_that_run_are_told_of_each_other(root: Path) -> None:
+    def launch(name: str, value: int) -> tuple[subprocess.Popen[bytes], Path]:
+        parameters = {"a": {"values": [value, value + 1]}, "b": {"value": 0}}
+        arguments = write_sweep(root, ENDLESS, parameters=parameters)
+        (root / "config" / "test.yaml").rename(root / "config" / f"{name}.yaml")
+        words = command(*(word.replace("test.yaml", f"{name}.yaml") for word in arguments))
+        with (root / f"{name}.txt").open("wb") as said:
+            words += ["--workers", "1"]
+            started = subprocess.Popen(words, cwd=root, env=environment(), stdout=said)
+        wait_until(lambda: notes(root, "start")[f"{value},0"])
+        return started, root / f"{name}.txt"
+
+    sweeps = [launch("first", 2), launch("second", 5)]
+    try:
+        for (_, said), (other, _) in itertools.permutations(sweeps):
+            told = rf"results/sweep-\S+ is running as well \(\S+ on \S+, process {other.pid}, "
+            wait_until(lambda told=told, said=said: re.search(told, said.read_text()))
+    finally:
+        for started, _ in sweeps:
+            started.send_signal(signal.SIGINT)
+            started.wait()
+    assert all(said.read_text().count("is running as well") == 1 for _, said in sweeps)
+    one = {"a": {"value": 1}, "b": {"value": 1}}
+    alone = run(root, *write_sweep(root, COUNTING, parameters=one))
+    assert "is running as well" not in alone.stdout
 
 
 def test_a_sweep_that_another_machine_has_not_closed(root: Path) -> None:

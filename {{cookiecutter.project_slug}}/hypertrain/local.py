@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 ALIKE = 3
 """So many trials that fail alike, with none completed, end the sweep."""
 INTERRUPTED = "interrupted"
+NEIGHBOURS = 5.0
+"""Seconds between two looks at which other sweeps run here."""
 ENDLESS = 1000
 """Nobody means more points than these to be tried all, except of a grid."""
 
@@ -155,6 +158,8 @@ class LocalSource:
         self._code = ""
         self._trained: dict[str, Record] = {}
         self._report: Callable[[bool], None] = lambda changed: None
+        self._neighbours = summary.neighbours(journal.folder.parents[1], journal.folder)
+        self._look_around = 0.0
         self._is_reached = False
         self._page: Page | None = None
         self.elsewhere = 0
@@ -371,6 +376,10 @@ class LocalSource:
 
     def stops(self) -> Iterable[int]:
         self._report(False)
+        if time.monotonic() > self._look_around:
+            self._look_around = time.monotonic() + NEIGHBOURS
+            for line in self._neighbours():
+                self.screen.say(line)
         return self._stops
 
     def ended(self, record: Record) -> None:

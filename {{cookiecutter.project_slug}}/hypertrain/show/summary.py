@@ -1,6 +1,7 @@
 """What the tuner says before the first trial and after the last."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -34,13 +35,22 @@ def before(
         say(f"Done already: {counted(done, 'trial')}, in {results}.")
     elif earlier is None and len(list(root.glob("results/sweep-*"))) > 1:
         say(f"The sweep file has changed: a new sweep, in {results}; earlier results stay.")
-    for other in folders(root):
-        if other.name != results.name and is_running(other):
-            say(f"{other.relative_to(root)} is running as well ({holder(other)}).")
     if earlier and earlier.code != now.code:
         changed = listed(changes(earlier, now))
         say(f"{changed} has changed since; to run all trials anew, move {results} away.")
     return now
+
+
+def neighbours(root: Path, own: Path) -> Callable[[], list[str]]:
+    """A function that names the other sweeps that run in this project: each once, while it runs."""
+    known: list[Path] = []
+
+    def look() -> list[str]:
+        running = {folder for folder in folders(root) if folder != own and is_running(folder)}
+        new, known[:] = sorted(running.difference(known)), running
+        return [f"{it.relative_to(root)} is running as well ({holder(it)})." for it in new]
+
+    return look
 
 
 def changes(earlier: About, now: About) -> list[str]:
