@@ -480,7 +480,8 @@ def late():
     time.sleep(0.5)
     print("thread ran")
 threading.Thread(target=late).start()
-total = sum(batch.sum().item() for batch in DataLoader(range(10), batch_size=2, num_workers=2))
+loader = DataLoader(range(10), batch_size=2, num_workers=2, multiprocessing_context="fork")
+total = sum(batch.sum().item() for batch in loader)
 wandb.log({"score": total})
 """
     arguments = write_sweep(root, ending, parameters={"a": {"value": 1}})
