@@ -48,6 +48,8 @@ def of_agent(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wandb_agent, "AgentProcess", start)
         patch.setenv("WANDB_SWEEP_ID", "sweep")
+        for name in ("WANDB_DIR", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):
+            patch.setenv(name, "")  # what the agent sets itself does not stay
         # The agent writes its parameter files there, creating no folder.
         Path("wandb/sweep-sweep").mkdir(parents=True, exist_ok=True)
         run = {"run_id": "run", "program": program, "args": sent}

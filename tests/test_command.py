@@ -59,9 +59,6 @@ HELD_BY_WANDB: list[list[Any]] = [
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder and environment of an agent."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_DIR", "")
-    monkeypatch.setenv("WANDB_RUN_ID", "")
-    monkeypatch.setenv("WANDB_SWEEP_PARAM_PATH", "")
     monkeypatch.setenv("DATA", "/data and more")
     monkeypatch.setenv("MACRO", "${args}")
     monkeypatch.delenv("NOT_SET", raising=False)

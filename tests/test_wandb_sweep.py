@@ -417,7 +417,7 @@ def test_interrupted_trial_keeps_its_history_and_is_taken_up_again(
         assert code == 128 + number, output
     runs = sorted(server.runs.values(), key=lambda run: int(run.params["x"]))
     assert [(run.state, scores(run)) for run in runs] == [("preempted", [70]), ("preempted", [80])]
-    assert not processes_in(root)
+    wait_until(lambda: not processes_in(root), workers[-1])
 
     (root / "train.py").write_text(PROGRAM.replace("time.sleep(args.wait)", "pass"))
     for worker in [hypertrain("worker", path) for path in paths]:

@@ -274,7 +274,7 @@ class Last:
     def __del__(self, write=os.write): write(1, b"deleted\\n")
 last = Last()
 over = threading.Event()
-def outlast(): over.wait(); time.sleep(0.3); print("thread ended", flush=True)
+def outlast(): over.wait(60); time.sleep(0.3); print("thread ended", flush=True)
 threading.Thread(target=outlast).start()
 run = wandb.init()
 wandb.log({"score": 1, "table": wandb.Table(columns=["a"], data=[[1]])})
