@@ -166,7 +166,7 @@ def test_check_only_looks_and_says_what_the_sweep_does(
     name: str, lay_out: LayOut, by_hand: ByHand
 ) -> None:
     place = lay_out(ALL[name], "check")
-    words = [place.python, "-m", "hypertrain", "check"]
+    words = [place.python, "-m", "hypertrain", "check", "--trial-time=1s"]
     status = ways.run_command(words, place, {"WANDB_MODE": "offline"})
     said = place.log.read_text()
     assert not re.search("^Traceback", said, re.MULTILINE), said
