@@ -171,7 +171,7 @@ def foretell(workers: int, seconds: float) -> None:
     size = min(n for n in (one.run_cap, new_search(one).size) if n)
     found = estimate(one, here, size, workers, seconds)
     if not found:
-        raise SystemExit("the first trials did not end")
+        raise SystemExit("the trials did not end")
     print(found.seconds(workers))
 
 

@@ -1,4 +1,4 @@
-"""What a sweep takes and costs, said before: from its first trials, whole or cut off."""
+"""What a sweep takes and costs, said before: from a few of its trials, whole or cut off."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import yaml
 from hypertrain.check import cost
 from hypertrain.check.bake import Preset
 from hypertrain.check.cost import Estimate, Step, Trial
+from hypertrain.search.search import Grid
 from hypertrain.sweepfile.sweep import load
 
 PROGRAM = """\
@@ -57,6 +58,25 @@ def test_a_parameter_that_says_how_many_steps_there_are() -> None:
     assert cost.lengths([Trial({"epochs": 10})], params) is None
 
 
+@pytest.mark.parametrize(
+    ("sizes", "count", "size", "expected"),
+    [
+        ([3, 3], 2, 9, [3, 7]),
+        ([5], 1, 5, [3]),
+        ([3], 3, 3, [1, 2, 3]),
+        ([2, 2], 4, 4, [2, 3, 1, 4]),
+        ([1000], 2, 4, [1, 2]),  # of a larger grid that `run_cap` ends
+        ([], 1, 1, [1]),
+    ],
+)
+def test_the_trials_to_measure_are_spread_over_the_grid(
+    sizes: list[int], count: int, size: int, expected: list[int]
+) -> None:
+    grid = Grid(())
+    grid.sizes = sizes
+    assert cost.spread(grid, count, size) == expected
+
+
 def test_many_trials_are_judged_by_the_first_ones() -> None:
     assert Estimate(4, [3.0] * 4, 2).seconds(2) == 8
     assert Estimate(4000, [3.0] * 1000, 2).seconds(2) == 2 + 4000 * 3 / 2
@@ -96,7 +116,7 @@ def test_nothing_known_is_said() -> None:
     [({"epochs": [4, 8, 12], "step": [0.1]}, 60), ({"epochs": [20, 40], "step": [0.4]}, 6)],
     ids=["whole", "cut off"],
 )
-def test_the_first_trials_are_run_and_the_others_told_from_them(
+def test_some_trials_are_run_and_the_others_told_from_them(
     parameters: dict[str, list[float]],
     seconds: float,
     tmp_path: Path,
@@ -119,5 +139,6 @@ def test_the_first_trials_are_run_and_the_others_told_from_them(
     assert found
     assert found.trials == len(epochs)
     assert found.around > 0
-    assert list(found.each) == sorted(set(found.each))  # more epochs take longer
+    # Told from a training of few epochs and one of many: more epochs take longer.
+    assert list(found.each) == sorted(set(found.each))
     assert (found.each[-1] > seconds) == (seconds == 6)

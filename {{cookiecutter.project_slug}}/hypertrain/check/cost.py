@@ -1,6 +1,7 @@
-"""How long a sweep takes and what it costs, judged by its first trials, run as the sweep runs them."""
+"""How long a sweep takes and what it costs, judged by a few of its trials, run as it runs them."""
 
 import heapq
+import itertools
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any
 from hypertrain.check import probe
 from hypertrain.check.bake import Preset
 from hypertrain.check.probe import Finding
+from hypertrain.results.journal import Journal, Record
 from hypertrain.search.search import Grid, Random, params_at
 from hypertrain.show.words import counted, duration
 from hypertrain.sweepfile.sweep import Sweep
@@ -128,15 +130,42 @@ def trials_of(sweep: Sweep, size: int) -> list[dict[str, Any]]:
 
 
 def estimate(sweep: Sweep, here: Path, size: int, workers: int, seconds: float) -> Estimate | None:
-    """From the first trials, run in the copy `here` for so long at most; None if nothing is known."""
+    """From a few trials, run in the copy `here` for so long at most; None if nothing is known."""
     workers = min(workers, size)
+    if sweep.method == "grid":  # what chance draws is spread already
+        _ask_for(sweep, here, spread(Grid(sweep.space), workers, size))
     measured, around = measure(sweep, here, workers, seconds)
     each = lengths(measured, trials_of(sweep, size))
     return Estimate(size, each, around) if each else None
 
 
+def spread(grid: Grid, count: int, size: int) -> list[int]:
+    """Numbers of so many of the first `size` trials, over the whole range of each parameter.
+
+    The first ones would have the first value of most parameters, which may be the quickest.
+    """
+    found: list[int] = []
+    for share in ((n + 0.5) / count for n in range(count)):
+        number = 0
+        for turn, values in enumerate(grid.sizes):
+            number = number * values + int((1 - share if turn % 2 else share) * values)
+        found.append(number + 1)
+    fit = {number: None for number in found if number <= size}
+    others = (number for number in range(1, size + 1) if number not in fit)
+    return [*fit, *itertools.islice(others, count - len(fit))]
+
+
+def _ask_for(sweep: Sweep, here: Path, numbers: Sequence[int]) -> None:
+    """Let the sweep in `here` begin with these trials of its grid."""
+    grid = Grid(sweep.space)
+    with Journal(here / "results" / f"sweep-{sweep.id}") as journal:
+        for number, which in enumerate(numbers, 1):
+            point = grid.suggest(which) or []
+            journal.write(Record(number, point, params_at(sweep.space, point)))
+
+
 def measure(sweep: Sweep, here: Path, workers: int, seconds: float) -> tuple[list[Trial], float]:
-    """Run the first trials of the sweep in `here`, one for each worker, for so long at most.
+    """Run trials of the sweep in `here`, one for each worker, for so long at most.
 
     Returns: the trials; seconds before and after them, as far as they were seen.
     """
@@ -176,7 +205,7 @@ def _read(results: Path, trials: dict[int, Trial], begins: dict[int, float]) -> 
             with suppress(ValueError):
                 entry = json.loads(line)
                 number = entry.get("number")
-                if number is None:
+                if number is None or not entry.get("begun"):
                     continue
                 trial = trials.setdefault(number, Trial(entry["params"]))
                 begins.setdefault(number, entry["begun"])
@@ -201,7 +230,7 @@ def costs(
     """What the sweep takes here, and on the platform if its preset is known."""
     if found is None:
         hint = "let it print its progress, such as `epoch 3/10`, or give it more --trial-time"
-        yield Finding("unknown", f"time: the first trials did not end; {hint}")
+        yield Finding("unknown", f"time: the trials that were measured did not end; {hint}")
         return
     here = duration(found.seconds(here_workers))
     each = duration(fmean(found.each))

@@ -1,5 +1,6 @@
 """Which point of the search space comes next."""
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -68,9 +69,8 @@ class Grid(Search):
 
     def __init__(self, space: Sequence[Parameter]) -> None:
         self._choices = [distinct(parameter.grid or ()) for parameter in space]
-        self.size = 1
-        for choices in self._choices:
-            self.size *= len(choices)
+        self.sizes = [len(choices) for choices in self._choices]
+        self.size = math.prod(self.sizes)
 
     def suggest(self, number: int) -> Point | None:
         rest = number - 1
