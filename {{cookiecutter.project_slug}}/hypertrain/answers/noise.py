@@ -17,9 +17,9 @@ class Noise:
 
     def between(self) -> float:
         """Two trials that are the same differ by more than this in one case of twenty."""
-        from scipy.stats import t  # type: ignore[import-untyped]
+        from scipy.special import stdtrit  # type: ignore[import-untyped]  # slow, seldom needed
 
-        return float(t.ppf(0.975, self.freedom)) * math.sqrt(2) * self.sd
+        return float(stdtrit(self.freedom, 0.975)) * math.sqrt(2) * self.sd
 
 
 @dataclass(frozen=True)

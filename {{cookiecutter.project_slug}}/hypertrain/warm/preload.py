@@ -39,6 +39,7 @@ RANDOM = 8
 """Characters between a temporary folder's prefix and its suffix."""
 LAZY = {"numpy": ("numpy.ma",)}
 """What a package puts off until its first use, which is in every trial."""
+HDF5 = {"h5py", "netCDF4", "tables"}
 
 
 def serve() -> None:
@@ -56,6 +57,7 @@ def serve() -> None:
             os._exit(0)
         said = _what_was_said()
         inherited.update(sys.modules.keys() - {"__main__", "builtins", "sys"})
+        _leave_inherited_libraries()
         finalizers = list(getattr(weakref.finalize, "_registry", ()))
         owners = [alive[0] for finalizer in finalizers if (alive := finalizer.peek())]
         folders = [owner for owner in owners if isinstance(owner, tempfile.TemporaryDirectory)]
@@ -127,10 +129,7 @@ def _what_was_said() -> bytes:
 
 
 def _end_quickly() -> set[str]:
-    """Let trials end as any interpreter does, but without taking apart what they never made.
-
-    That would cost 0.3 s a trial: two thirds for the destructors of PyTorch's libraries, the rest
-    for the modules that were imported here.
+    """Let trials end as any interpreter does, but without taking apart modules they never made.
 
     Returns: the names of those modules, for the caller to fill in.
     """
@@ -144,9 +143,18 @@ def _end_quickly() -> set[str]:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
 
     atexit.register(leave)  # the first to be registered is the last to be called
-    if hasattr(libc, "on_exit"):  # of the GNU C library
-        libc.on_exit(libc._exit, None)
     return inherited
+
+
+def _leave_inherited_libraries() -> None:
+    """Let trials end without the destructors of libraries: those of PyTorch take 0.15 s.
+
+    What a trial itself registers with the C library is called before. HDF5 closes files that are
+    still open, so where it is loaded all are called.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit") and not sys.modules.keys() & HDF5:  # of the GNU C library
+        libc.on_exit(libc._exit, None)
 
 
 def _fork_keepers(channels: Sequence[Channel], folders: Sequence[Folder]) -> Launch:
