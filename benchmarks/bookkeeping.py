@@ -109,8 +109,9 @@ def tune(
 
     os.environ["WANDB_MODE"] = "disabled"
     console = Console(file=screen, force_terminal=terminal, width=160)
+    limits = Limits(Share([], 2, False, ""), cold=True)
     with patch.object(process, "cold_workers", workers):
-        tune(load(file, root), root, Limits(Share([], 2, False, ""), cold=True), Asked(count), console)
+        tune(load(file, root), root, limits, Asked(count), console)
 
 
 def measure_here(method: str, count: int, terminal: bool) -> dict[str, Any]:
