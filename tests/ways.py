@@ -250,7 +250,9 @@ def agent(place: Place, count: int) -> Outcome:
         server.sweeps[told.name] = told
         words = [place.python, "-c", AGENT, "agent", f"--count={count}", told.path]
         mode = "online" if place.shape.online else "offline"
-        run_command(words, place, {**server.env, "WANDB_MODE": mode})
+        # On Python 3.14 W&B's telemetry, which is online only, says in the end that it has ended.
+        environ = {**server.env, "WANDB_MODE": mode, "OTEL_SDK_DISABLED": "true"}
+        run_command(words, place, environ)
         started = [run.name for run in server.runs.values() if run.sweep == told.name]
         trials = [
             outcome.trial(place.root, place.log, sweep["metric"], None, Ids(run_id, SERVER))
