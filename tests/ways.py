@@ -251,7 +251,7 @@ def agent(place: Place, count: int) -> Outcome:
         words = [place.python, "-c", AGENT, "agent", f"--count={count}", told.path]
         mode = "online" if place.shape.online else "offline"
         # On Python 3.14 W&B's telemetry, which is online only, says in the end that it has ended.
-        environ = {**server.env, "WANDB_MODE": mode, "OTEL_SDK_DISABLED": "true"}
+        environ = {**server.env, "WANDB_MODE": mode, "WANDB_ERROR_REPORTING": "false"}
         run_command(words, place, environ)
         started = [run.name for run in server.runs.values() if run.sweep == told.name]
         trials = [
