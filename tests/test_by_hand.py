@@ -123,14 +123,14 @@ def shape_named(name: str, *marks: pytest.MarkDecorator) -> ParameterSet:
     return pytest.param(name, marks=(*marks, *([NO_HYDRA] if name == "hydra" else [])))
 
 
-@pytest.mark.parametrize("name", map(shape_named, SOME))
+@pytest.mark.parametrize("name", [shape_named(name) for name in SOME])
 def test_a_trial_is_the_command_run_by_hand(name: str, lay_out: LayOut, by_hand: ByHand) -> None:
     found = warm(lay_out(ALL[name], "warm"))
     assert judge(ALL[name], by_hand(ALL[name], len(found.trials)), found) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", map(shape_named, ALL))
+@pytest.mark.parametrize("name", [shape_named(name) for name in ALL])
 def test_a_trial_is_the_command_run_by_hand_whichever_way_it_runs(
     name: str, lay_out: LayOut, by_hand: ByHand
 ) -> None:
