@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -321,6 +322,20 @@ def test_a_program_ends_as_it_ends_by_hand(root: Path) -> None:
         assert lines == by_hand_lines, how
         assert (root / f"logged-{how}").read_text() == "logged\n" * 2
     assert not list(root.glob("tmp*"))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no on_exit")
+def test_what_a_trial_leaves_to_the_c_library_is_done_at_its_end(root: Path) -> None:
+    program = """
+import ctypes, wandb
+wandb.init()
+wandb.log({"score": 1})
+libc = ctypes.CDLL(None)
+libc.on_exit(libc.abort, None)
+"""
+    done = run(root, *write_sweep(root, program, parameters={"a": {"value": 1}}))
+    assert "forked" in done.stdout
+    assert "SIGABRT" in records(root)[1]["reason"]
 
 
 def own_lines(text: str) -> list[str]:
