@@ -330,7 +330,7 @@ def test_an_import_that_never_comes_back_is_not_left_behind(root: Path, ends: st
         process.kill()
         process.wait()
     assert (root / "in").exists()
-    wait_until(lambda: not processes_in(root), 10)
+    wait_until(lambda: not processes_in(root), 5)
 
 
 def test_an_import_that_aborts_the_process_is_named(root: Path) -> None:
@@ -418,7 +418,7 @@ def test_a_full_disk_costs_what_does_not_fit(
     assert "Traceback" not in done.stdout + done.stderr
     assert done.returncode in (0, 2)
     assert done.stderr.count("\n") == (1 if done.returncode else 0)
-    wait_until(lambda: not processes_in(root), 10)
+    wait_until(lambda: not processes_in(root), 5)
     before = {n for n, one in records(root).items() if one.get("state") == "completed"}
     small_disk(20_000)
     again = run(root, *arguments, "--retry", WANDB_MODE="offline")

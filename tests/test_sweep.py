@@ -651,7 +651,7 @@ def test_a_process_of_the_trial_does_not_outlive_it(root: Path) -> None:
         "subprocess.Popen(['sleep', '600'])"
     )
     assert run(root, *write_sweep(root, leaving, parameters={"a": {"value": 1}})).returncode == 0
-    wait_until(lambda: not processes_in(root), 10)
+    wait_until(lambda: not processes_in(root), 5)
 
 
 # When a sweep ends
