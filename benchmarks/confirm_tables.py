@@ -10,7 +10,6 @@ What was found goes to confirm_tables.jsonl, a line a case, and is printed.
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,17 +31,9 @@ def main() -> None:
             file.writelines(f"{json.dumps(one)}\n" for method in METHODS for one in cases(method))
         report([json.loads(line) for line in RAW.read_text().splitlines()])
         return
-    import search_compare  # noqa: F401  # tells which packages the tables are in
-    from environments import ROOT, python
+    from search_compare import environ, python
 
-    project = ROOT / "{{cookiecutter.project_slug}}"
-    environ = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(project), str(HERE)]),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    subprocess.run([python("search"), __file__, "here"], env=environ, check=True)
+    subprocess.run([python("search"), __file__, "here"], env=environ(), check=True)
 
 
 def cases(method: str) -> Iterator[dict[str, Any]]:

@@ -74,19 +74,23 @@ def write(text: str) -> None:
     README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
 
 
-def run(engine: str, half: str, seeds: int, budget: int) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    interpreter = python(ENGINES[engine][0])
+def environ() -> dict[str, str]:
+    """For what imports the tuner from this repository."""
     project = ROOT / "{{cookiecutter.project_slug}}"
-    environ = {
+    return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(project), str(HERE)]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
     }
+
+
+def run(engine: str, half: str, seeds: int, budget: int) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    interpreter = python(ENGINES[engine][0])
     file = RESULTS / f"{engine}.jsonl"
     words = [HERE / "search_engines.py", engine, file, half, seeds, budget]
-    done = subprocess.run([interpreter, *map(str, words)], env=environ)
+    done = subprocess.run([interpreter, *map(str, words)], env=environ())
     if done.returncode:
         sys.exit(f"{engine}: failed")
 

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from hypertrain.check import probe
 from hypertrain.check.bake import Preset
 from hypertrain.check.probe import Finding
 from hypertrain.results.journal import Journal, Record
-from hypertrain.search.search import Grid, Random, params_at
+from hypertrain.search.search import Grid, Point, Random, params_at
 from hypertrain.show.words import counted, duration
 from hypertrain.sweepfile.sweep import Sweep
 from hypertrain.trial.process import OUTPUT
@@ -133,7 +133,8 @@ def estimate(sweep: Sweep, here: Path, size: int, workers: int, seconds: float) 
     """From a few trials, run in the copy `here` for so long at most; None if nothing is known."""
     workers = min(workers, size)
     if sweep.method == "grid":  # what chance draws is spread already
-        _ask_for(sweep, here, spread(Grid(sweep.space), workers, size))
+        grid = Grid(sweep.space)
+        _ask_for(sweep, here, [grid.suggest(n) or [] for n in spread(grid, workers, size)])
     measured, around = measure(sweep, here, workers, seconds)
     each = lengths(measured, trials_of(sweep, size))
     return Estimate(size, each, around) if each else None
@@ -155,12 +156,10 @@ def spread(grid: Grid, count: int, size: int) -> list[int]:
     return [*fit, *itertools.islice(others, count - len(fit))]
 
 
-def _ask_for(sweep: Sweep, here: Path, numbers: Sequence[int]) -> None:
-    """Let the sweep in `here` begin with these trials of its grid."""
-    grid = Grid(sweep.space)
+def _ask_for(sweep: Sweep, here: Path, points: Iterable[Point]) -> None:
+    """Let the sweep in `here` begin with trials of these points."""
     with Journal(here / "results" / f"sweep-{sweep.id}") as journal:
-        for number, which in enumerate(numbers, 1):
-            point = grid.suggest(which) or []
+        for number, point in enumerate(points, 1):
             journal.write(Record(number, point, params_at(sweep.space, point)))
 
 
