@@ -202,7 +202,7 @@ def test_nobody_reads_any_more(root: Path, number: signal.Signals) -> None:
         time.sleep(0.05)
     _, complaint = process.communicate(timeout=60)
     assert (process.returncode, complaint) == (130, b"")
-    wait_until(lambda: not processes_in(root), 10)
+    assert processes_in(root) == []
     states = [record.get("state") for record in records(root).values()]
     assert states == ["completed", "completed", None, None]
     assert (results(root) / "report.html").exists()
@@ -269,7 +269,7 @@ def test_a_trial_that_completes_while_it_is_waited_for_counts(root: Path) -> Non
     assert process.returncode == 130
     assert "Stopping: 2 trials may take up to 15 s" in said
     assert [record.get("state") for record in records(root).values()] == ["completed", None]
-    wait_until(lambda: not processes_in(root), 10)
+    assert processes_in(root) == []
 
 
 # Time that is up
@@ -300,7 +300,7 @@ def test_a_hung_trial_ends_and_the_sweep_goes_on(root: Path, program: str) -> No
     found = records(root)
     assert [found[n]["state"] for n in (1, 2, 3)] == ["completed", "failed", "completed"]
     assert found[2]["reason"] == "ran longer than 5.0s (--trial-time-limit)"
-    wait_until(lambda: not processes_in(root), 10)
+    assert processes_in(root) == []
 
 
 IMPORTING = "import argparse, wandb\nimport faulty\nwandb.init(); wandb.log({'score': 1})\n"
@@ -344,7 +344,7 @@ def test_an_import_that_aborts_the_process_is_named(root: Path) -> None:
     assert done.returncode == 1
     assert "importing beforehand has failed: no such device" in done.stdout
     assert "every trial fails alike (killed by SIGABRT)" in done.stdout
-    wait_until(lambda: not processes_in(root), 10)
+    assert processes_in(root) == []
 
 
 # Early stops
@@ -547,7 +547,7 @@ def test_what_nobody_has_thought_of_is_one_line_too(root: Path) -> None:
     log = Path(told[1])
     assert "two\nlines" in log.read_text()
     log.unlink()
-    wait_until(lambda: not processes_in(root), 10)
+    wait_until(lambda: not processes_in(root), 5)  # what imports ends with the tuner
 
 
 def test_many_parameters_fit_a_terminal(root: Path) -> None:

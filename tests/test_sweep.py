@@ -258,7 +258,7 @@ def test_ctrl_c_ends_the_trials_and_says_how_to_go_on(root: Path) -> None:
     assert process.returncode == 130
     assert "The same command goes on where it stopped" in said
     assert "Traceback" not in said
-    wait_until(lambda: not processes_in(root), 10)
+    assert processes_in(root) == []
     completed = {n for n, record in records(root).items() if record.get("state")}
     assert len(completed) < 12
     assert run(root, *arguments, "--workers", "2").returncode == 0
@@ -687,7 +687,7 @@ def test_the_time_limit_leaves_the_rest_for_later(root: Path) -> None:
     assert "the time limit is reached" in done.stdout
     assert "The same command goes on where it stopped" in done.stdout
     assert 0 < notes(root, "end").total() < 100
-    wait_until(lambda: not processes_in(root), 10)
+    assert processes_in(root) == []
 
 
 def test_hyperband_stops_the_trials_that_lag_behind(root: Path) -> None:

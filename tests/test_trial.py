@@ -224,13 +224,15 @@ def test_where_orphans_are_not_inherited_the_group_is_ended(
     with theirs:
         words = [sys.executable, "-c", ELSEWHERE, str(theirs.fileno())]
         environ = {**os.environ, "PYTHONPATH": str(Path(keeper.__file__).parents[2])}
-        detached(words, environ, [theirs.fileno()], subprocess.DEVNULL)
-    worker = Worker(ours, events)
+        started = detached(words, environ, [theirs.fileno()], subprocess.DEVNULL)
+    worker = Worker(ours, events, started)
     worker.start(launch(tmp_path, CHILD, str(tmp_path / "pid")))
     assert result(events) == (ENDED, 0)
     pid = int(wait_for(tmp_path / "pid"))
     wait_until(lambda: not alive(pid))
     worker.close()
+    worker.wait()
+    assert started.poll() == 0
 
 
 STUBBORN = """

@@ -14,7 +14,7 @@ sweep_file, count = Path(sys.argv[1]), int(sys.argv[2])
 config = {**yaml.safe_load(sweep_file.read_text()), "run_cap": count}
 sweep = wandb.sweep(config)
 path = "/".join([os.environ["WANDB_ENTITY"], os.environ["WANDB_PROJECT"], sweep])
-words = [sys.executable, "-m", "hypertrain", "--workers", "2", "worker", path]
+words = [sys.executable, "-m", "hypertrain", "--workers", "2", "--keep", "all", "worker", path]
 before = time.perf_counter()
 subprocess.run(words, check=True)
 print(json.dumps({"seconds": time.perf_counter() - before}))

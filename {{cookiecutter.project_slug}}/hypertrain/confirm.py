@@ -18,6 +18,7 @@ from rich.console import Console
 from hypertrain import UserError, inside_wandb
 from hypertrain.answers.dead import dead_parameters
 from hypertrain.answers.paired import Verdict, verdict
+from hypertrain.interrupts import Interrupted
 from hypertrain.local import INTERRUPTED, not_again, refuse_mode, wandb_mode
 from hypertrain.results.earlier import key
 from hypertrain.results.folder import describe
@@ -31,7 +32,7 @@ from hypertrain.show.words import counted, sentence
 from hypertrain.sweepfile.command import DEFAULT
 from hypertrain.sweepfile.sweep import Metric, Sweep
 from hypertrain.trial.run import Run
-from hypertrain.tuner import Interrupted, Limits, Loop
+from hypertrain.tuner import Limits, Loop
 
 CANDIDATES = 3
 DEFAULTS = "defaults"

@@ -89,8 +89,8 @@ LAUNCH = "wandb.sdk.launch.inputs.internal"
 
 def put_off_by_wandb() -> "tuple[str, ...]":
     """Modules that a run would import, in the mode of this environment."""
-    mode = os.environ.get("WANDB_MODE")
-    return () if mode == "disabled" else ANYHOW if mode == "offline" else (*ANYHOW, *ONLINE)
+    is_online = os.environ.get("WANDB_MODE") not in ("disabled", "offline")
+    return (*ANYHOW, *ONLINE) if is_online else ANYHOW
 
 
 def shorten_runs() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from hypertrain import UserError, inside_wandb
+from hypertrain.interrupts import Interrupted
 from hypertrain.results.checkpoints import FOLDER, Checkpoints
 from hypertrain.results.earlier import earlier, key, misspelt, take
 from hypertrain.results.folder import About
@@ -34,7 +35,7 @@ from hypertrain.sweepfile.hints import nearest
 from hypertrain.sweepfile.sweep import Sweep
 from hypertrain.trial.command import command_line
 from hypertrain.trial.run import Run
-from hypertrain.tuner import Interrupted, Limits, Loop
+from hypertrain.tuner import Limits, Loop
 
 if TYPE_CHECKING:
     from hypertrain.online.page import Page

@@ -2,10 +2,9 @@
 
 import os
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -13,6 +12,7 @@ from typing import Protocol
 
 from hypertrain import UserError, gpus, inside_wandb, machine
 from hypertrain.growth import Growth
+from hypertrain.interrupts import Interrupted, interruptible
 from hypertrain.pace import Pace
 from hypertrain.results.checkpoints import BEST, Checkpoints
 from hypertrain.results.journal import COMPLETED, FAILED, HOST, STOPPED, Record
@@ -32,7 +32,6 @@ POLL = 0.1
 """Seconds between two looks at what the running trials logged."""
 LOSSES = 3
 """So often a trial is begun whose keeper or W&B service then dies; after that it has failed."""
-ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 WARM_LOG = "warm.log"
 SLOWED = 4 / 3
 """Trials that take so many times as long beside others are worth a line."""
@@ -54,18 +53,6 @@ class Limits:
     @property
     def workers(self) -> int:
         return self.share.workers
-
-
-class Interrupted(Exception):
-    """The trials end before their source does; the message says why."""
-
-
-class Signal(KeyboardInterrupt):
-    """A signal that interrupts as Ctrl-C does."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
 
 
 class Source(Protocol):
@@ -170,7 +157,7 @@ class Loop:
         if not self._program:
             self._tell(self._how)
         try:
-            with _interruptible():
+            with interruptible():
                 try:
                     while self._start_some() or self._has_more():
                         self._look()
@@ -183,6 +170,9 @@ class Loop:
         finally:
             for slot in self._slots:
                 slot.worker.close()
+            for slot in self._slots:
+                if slot.served or not self._program:  # what still imports ends with this process
+                    slot.worker.wait()
 
     def _open(self) -> list[Slot]:
         """Let the trials' parent warm up; meanwhile the rest of the preparation goes on."""
@@ -546,27 +536,3 @@ def _put_aside(output: Path) -> None:
     if output.exists():
         earlier = len(list(output.parent.glob(f"{output.stem}-*{output.suffix}")))
         output.rename(output.with_stem(f"{output.stem}-{earlier + 1}"))
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM and a hang-up interrupt as Ctrl-C does, unless they are ignored, as under `nohup`.
-
-    Once is enough: a terminal that is closed sends several, and what is to be ended takes its time.
-    """
-    before = {number: signal.getsignal(number) for number in ENDING}
-    heard = [number for number in ENDING if before[number] != signal.SIG_IGN]
-    for number in heard:
-        signal.signal(number, _interrupt)
-    try:
-        yield
-    finally:
-        for number in heard:
-            if signal.getsignal(number) == _interrupt:
-                signal.signal(number, before[number])
-
-
-def _interrupt(number: int, _: object) -> None:
-    for other in ENDING:
-        signal.signal(other, signal.SIG_IGN)
-    raise Signal(number)

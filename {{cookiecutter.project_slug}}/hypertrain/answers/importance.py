@@ -45,6 +45,10 @@ class Importance:
     def visible(self) -> bool:
         return self.share > self.chance
 
+    @property
+    def is_dummy(self) -> bool:
+        return self.name == DUMMY
+
 
 def importances(rows: Sequence[Row], metric: Metric | None) -> tuple[list[Importance], str]:
     """The parameters, most important first, a random dummy last; or why nothing can be said.

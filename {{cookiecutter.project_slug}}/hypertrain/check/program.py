@@ -237,6 +237,7 @@ def _run_trial(
             _await_end(events, reader, GRACE if code is None else 0)
         worker.kill()
         worker.close()
+        worker.wait()
 
 
 def _await_end(events: "SimpleQueue[Event]", reader: Reader, seconds: float) -> int | None:

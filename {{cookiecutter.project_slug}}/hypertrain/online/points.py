@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from queue import Empty
 
+from hypertrain.interrupts import Interrupted
 from hypertrain.online.agent import (
     EXIT,
     GONE,
@@ -24,7 +25,6 @@ from hypertrain.results.journal import FAILED, Record
 from hypertrain.show.screen import Screen
 from hypertrain.trial.process import OUTPUT
 from hypertrain.trial.run import Run
-from hypertrain.tuner import Interrupted
 
 MAX_INITIAL_FAILURES = 5
 """So many failures with hardly anything else end a worker, as they end the official agent."""

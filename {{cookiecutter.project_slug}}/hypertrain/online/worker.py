@@ -17,6 +17,7 @@ import wandb
 from rich.console import Console
 
 from hypertrain import UserError, gpus
+from hypertrain.interrupts import Interrupted
 from hypertrain.online.agent import GONE, Agent, Command, Inbox, missing_part, sweep_config
 from hypertrain.online.handback import HandBack
 from hypertrain.online.official import run_official
@@ -25,7 +26,7 @@ from hypertrain.online.served import address, as_served, check_name
 from hypertrain.online.server import talk
 from hypertrain.show.screen import Screen
 from hypertrain.show.words import counted, plain
-from hypertrain.tuner import Interrupted, Limits, Loop
+from hypertrain.tuner import Limits, Loop
 
 
 def work(path: str, root: Path, limits: Limits, count: int | None, console: Console) -> int:

@@ -13,10 +13,9 @@ from contextlib import suppress
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypertrain.answers.dead import dead_parameters
-from hypertrain.answers.importance import DUMMY, Importance, importances
 from hypertrain.answers.noise import Standing, standing
 from hypertrain.results.journal import STOPPED
 from hypertrain.results.outcome import OUTPUT, Outcome, Row, shown
@@ -25,6 +24,9 @@ from hypertrain.show import statements
 from hypertrain.show.failures import SHOWN, causes, tail
 from hypertrain.show.table import ranked, varied
 from hypertrain.show.words import counted, moment, number, plainly
+
+if TYPE_CHECKING:
+    from hypertrain.answers.importance import Importance
 
 PAGE = Path(__file__).parent / "page"
 LIBRARY = "echarts-6.1.0/echarts.min.js"
@@ -79,6 +81,9 @@ def page(found: Outcome, live: bool = False) -> str:
     first = standing(found.rows, found.metric, found.seeds, found.repeats)
     weighed: tuple[list[Importance], str] = ([], "")
     if not live:
+        # NumPy, which this needs, takes its time: no trial waits for it.
+        from hypertrain.answers.importance import importances
+
         weighed = importances(found.rows, found.metric)
     parameters = _parameters(found, weighed[0])
     slots = {
@@ -109,7 +114,7 @@ def _json(data: Any) -> str:
 def _body(
     found: Outcome,
     first: Standing | None,
-    weighed: tuple[list[Importance], str],
+    weighed: "tuple[list[Importance], str]",
     has_parameters: bool,
     live: bool,
 ) -> Iterator[str]:
@@ -151,7 +156,9 @@ def _head(found: Outcome, first: Standing | None) -> Iterator[str]:
         )
 
 
-def _statements(found: Outcome, weighed: tuple[list[Importance], str], live: bool) -> Iterator[str]:
+def _statements(
+    found: Outcome, weighed: "tuple[list[Importance], str]", live: bool
+) -> Iterator[str]:
     yield from statements.without_effect(dead_parameters(found.rows))
     if found.rows and found.metric and not live:
         yield statements.weight(*weighed)
@@ -236,7 +243,7 @@ TABLE = """<section><h2>Trials</h2>
 def _data(
     found: Outcome,
     first: Standing | None,
-    weighed: Sequence[Importance],
+    weighed: "Sequence[Importance]",
     parameters: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     rows = ranked(found.rows, found.metric)
@@ -261,13 +268,13 @@ def _data(
         },
         "params": parameters,
         "importance": [
-            {**_rounded(one), "name": one.name, "dummy": one.name == DUMMY} for one in weighed
+            {**_rounded(one), "name": one.name, "dummy": one.is_dummy} for one in weighed
         ],
         "curves": list(_curves(found)),
     }
 
 
-def _parameters(found: Outcome, weighed: Sequence[Importance]) -> list[dict[str, Any]]:
+def _parameters(found: Outcome, weighed: "Sequence[Importance]") -> list[dict[str, Any]]:
     """Those that differ between the trials, the important ones first."""
     rows = ranked(found.rows, found.metric)
     weight = {one.name: one.share for one in weighed}
@@ -313,7 +320,7 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
 
-def _rounded(one: Importance) -> dict[str, float]:
+def _rounded(one: "Importance") -> dict[str, float]:
     keys = ("share", "low", "high", "chance")
     return {key: float(f"{getattr(one, key):.4g}") for key in keys}
 

@@ -1,12 +1,15 @@
 """What the search showed, in sentences that hold."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hypertrain.answers.dead import Dead
-from hypertrain.answers.importance import DUMMY, Importance
 from hypertrain.answers.noise import Standing
 from hypertrain.show.words import counted, listed, number
 from hypertrain.sweepfile.sweep import Metric
+
+if TYPE_CHECKING:
+    from hypertrain.answers.importance import Importance
 
 
 def place(standing: Standing, metric: Metric) -> str:
@@ -36,12 +39,12 @@ def without_effect(dead: Sequence[Dead]) -> list[str]:
     return [f"`{one.name}` had no effect in {one.pairs} of {one.pairs} pairs." for one in dead]
 
 
-def weight(found: Sequence[Importance], problem: str) -> str:
+def weight(found: "Sequence[Importance]", problem: str) -> str:
     """Which parameters matter, in a line."""
     if problem:
         return f"Importance: {problem}."
-    seen = [f"{one.name} {one.share:.0%}" for one in found if one.visible and one.name != DUMMY]
-    unseen = [one.name for one in found if not one.visible and one.name != DUMMY]
+    seen = [f"{one.name} {one.share:.0%}" for one in found if one.visible and not one.is_dummy]
+    unseen = [one.name for one in found if not one.visible and not one.is_dummy]
     parts = [f"Importance: {listed(seen)}." if seen else ""]
     parts += [f"No visible effect: {listed(unseen)}." if unseen else ""]
     return " ".join(filter(None, parts))

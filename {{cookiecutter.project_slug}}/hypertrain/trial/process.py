@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from hypertrain.trial.keeper import EXIT
+from hypertrain.trial.keeper import EXIT, STUBBORN
 
 OUTPUT, METRICS = "output.log", "metrics.jsonl"
 BEGUN, ENDED, COLD, LOST = "begun", "ended", "cold", "lost"
@@ -49,8 +49,13 @@ class Event:
 class Worker:
     """Runs one trial at a time; what becomes of it arrives as events in the queue."""
 
-    def __init__(self, end: socket.socket, events: "SimpleQueue[Event]") -> None:
-        self._end, self._events = end, events
+    def __init__(
+        self,
+        end: socket.socket,
+        events: "SimpleQueue[Event]",
+        keeper: "subprocess.Popen[bytes]",
+    ) -> None:
+        self._end, self._events, self._keeper = end, events, keeper
         threading.Thread(target=self._listen, daemon=True).start()
 
     def start(self, launch: Launch) -> None:
@@ -68,6 +73,11 @@ class Worker:
         """The keeper ends, and what it still runs."""
         with suppress(OSError):
             self._end.shutdown(socket.SHUT_RDWR)
+
+    def wait(self) -> None:
+        """Once it is closed, until the keeper has ended; one that will not is left."""
+        with suppress(subprocess.TimeoutExpired):
+            self._keeper.wait(STUBBORN)
 
     def _send(self, **message: Any) -> None:
         with suppress(OSError):  # the keeper is gone, which an event tells
@@ -106,6 +116,9 @@ class WithoutKeeper(Worker):
 
     def close(self) -> None:
         self.kill()
+
+    def wait(self) -> None:
+        """There is none."""
 
     def _run(self, launch: Launch) -> None:
         self._events.put(Event(self, BEGUN, "cold"))
@@ -147,8 +160,8 @@ def cold_workers(count: int, events: "SimpleQueue[Event]") -> list[Worker]:
         ours, theirs = socket.socketpair()
         with theirs:
             words = [sys.executable, "-I", "-S", str(keeper), str(theirs.fileno())]
-            detached(words, {**os.environ}, [theirs.fileno()], subprocess.DEVNULL)
-        found.append(Worker(ours, events))
+            started = detached(words, {**os.environ}, [theirs.fileno()], subprocess.DEVNULL)
+        found.append(Worker(ours, events, started))
     return found
 
 

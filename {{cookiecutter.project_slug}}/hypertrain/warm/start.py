@@ -40,7 +40,7 @@ def warm_workers(
     task = {"program": program.program, "is_module": program.is_module, "channels": channels}
     environ = {**ALLOCATOR, **environ, TASK: json.dumps(task)}
     with log.open("w+b") as output:
-        detached(program.start, environ, channels, output.fileno(), program.executable)
+        started = detached(program.start, environ, channels, output.fileno(), program.executable)
     for _, theirs in pairs:
         theirs.close()
-    return [Worker(ours, events) for ours, _ in pairs]
+    return [Worker(ours, events, started) for ours, _ in pairs]

@@ -118,7 +118,9 @@
   const linked = (id, option, at, others = [], height) => {
     const box = { toolbox: [], xAxisIndex: 0, brushMode: "single", outOfBrush: { colorAlpha: 1 }, brushStyle: { color: "rgba(59,125,216,.12)", borderColor: STATE.completed } };
     const chart = draw(id, { ...option, brush: box, toolbox: { show: false }, series: [...others, ...layers(at, new Set(selection))] }, height, (point) => (point.value?.length > 2 ? about(point.value[2]) : ""));
-    if (!narrow) chart.dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: { brushType: "rect", brushMode: "single" } });
+    // It draws the chart anew, so only where somebody is about to brush.
+    const takeBrush = () => charts.get(id).dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: { brushType: "rect", brushMode: "single" } });
+    if (!narrow) chart.getDom().addEventListener("pointerenter", takeBrush, { once: true });
     const ring = new echarts.graphic.Circle({ shape: { r: 9 }, style: { fill: "none", stroke: colours().mark, lineWidth: 2.5 }, silent: true, invisible: true, z: 99 });
     chart.getZr().add(ring);
     chart.on("mouseover", (event) => { if (event.value?.length > 2) mark(event.value[2]); });
