@@ -25,18 +25,21 @@ for number in (signal.SIGQUIT, signal.SIGHUP):
 ROOT = Path(__file__).resolve().parents[1]
 Bake = Callable[..., Path]
 LONGEST = (
-    "test_by_hand",
-    "test_cut_off",
-    "test_flow",
     "test_readme",
+    "test_flow",
+    "test_cut_off",
     "test_wandb_sweep",
     "test_guide",
     "test_sweep",
+    "test_faults",
+    "test_agent",
+    "test_by_hand",
 )
+"""Whole files first, for each runs in one process; then the shapes, which are many and share well."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes comes first, so that two processes end at about the same time."""
+    """What takes minutes comes first, so that both processes end at about the same time."""
     rank = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 

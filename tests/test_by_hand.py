@@ -6,6 +6,7 @@ and `outcome.py` compares, where it also says what is not promised.
 
 from __future__ import annotations
 
+import compileall
 import copy
 import os
 import re
@@ -79,7 +80,10 @@ ByHand = Callable[[Shape, int], Outcome]
 
 @pytest.fixture(scope="module")
 def plain_project(bake: Bake) -> Path:
-    return bake(project_name="Neuro project")
+    """Compiled, as after a first run: it is copied for each way."""
+    project = bake(project_name="Neuro project")
+    compileall.compile_dir(project / "hypertrain", quiet=1)
+    return project
 
 
 @pytest.fixture

@@ -109,7 +109,9 @@ def packages() -> Path:
     files = (PROJECT / "requirements.txt", SHAPES / "requirements.txt")
     lines = [line for file in files for line in file.read_text().splitlines()]
     wanted = sorted({line for line in lines if re.match(r"\w", line)})
-    return environment("shapes", *sorted(wanted, key=lambda line: not line.startswith("torch==")))
+    wanted.sort(key=lambda line: not line.startswith("torch=="))
+    # Most of it is never imported; what is, Python compiles then.
+    return environment("shapes", "--no-compile", *wanted)
 
 
 def lay_out(shape: Shape, project: Path, folder: Path) -> Place:
