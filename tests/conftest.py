@@ -35,7 +35,7 @@ LONGEST = (
     "test_agent",
     "test_by_hand",
 )
-"""Whole files first, for each runs in one process; then the shapes, which are many and share well."""
+"""Files first, as each runs in one process; then the shapes, which are many and so share well."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
