@@ -373,6 +373,35 @@ for step in range(5):
     assert records(root)[3]["reason"] == "exit status 1: AssertionError: worse"
 
 
+@pytest.mark.slow
+def test_a_trial_that_is_stopped_early_has_the_time_that_the_agent_gives_it(root: Path) -> None:
+    saving = """
+import argparse, signal, sys, time, wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+args = parser.parse_args()
+def save(*_):
+    time.sleep(20)
+    open("saved", "w").close()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, save)
+wandb.init()
+for step in range(40):
+    wandb.log({"score": args.a})
+    time.sleep(0.05)
+"""
+    arguments = write_sweep(
+        root,
+        saving,
+        parameters={"a": {"values": [3, 2, 1]}},
+        early_terminate={"type": "hyperband", "min_iter": 3, "eta": 2},
+    )
+    done = run(root, *arguments, "--workers", "1", WANDB_MODE="disabled")
+    assert done.returncode == 0, done.stdout
+    assert records(root)[3]["state"] == "stopped"
+    assert (root / "saved").exists()
+
+
 def test_what_a_dying_program_prints_last(tmp_path: Path) -> None:
     crash = 'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: no\n'
     file = tmp_path / "output.log"

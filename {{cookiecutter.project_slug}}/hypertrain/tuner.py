@@ -30,6 +30,8 @@ from hypertrain.warm.start import can_fork, warm_workers
 
 POLL = 0.1
 """Seconds between two looks at what the running trials logged."""
+PATIENCE = 30.0
+"""Seconds that a trial which is stopped early gets to end by itself, as `wandb agent` gives it."""
 LOSSES = 3
 """So often a trial is begun whose keeper or W&B service then dies; after that it has failed."""
 WARM_LOG = "warm.log"
@@ -361,7 +363,7 @@ class Loop:
 
     def _ask_to_end(self, slot: Slot, running: Running, state: str, why: str | None) -> None:
         slot.worker.terminate()
-        running.kill_at = time.monotonic() + GRACE
+        running.kill_at = time.monotonic() + (PATIENCE if state == STOPPED else GRACE)
         running.ends_as = (state, why)
 
     def _read_metrics(self, running: Running) -> None:
