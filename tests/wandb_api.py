@@ -279,6 +279,10 @@ def viewer(server: Server, _: dict[str, Any]) -> Any:
     return {
         "viewer": {
             "id": "VXNlcjox",
+            "name": "Someone",
+            "admin": False,
+            "deletedAt": None,
+            "apiKeys": {"edges": []},
             "entity": server.default_entity,
             "username": "someone",
             "email": "someone@localhost",
@@ -290,6 +294,11 @@ def viewer(server: Server, _: dict[str, Any]) -> Any:
 
 def server_features(server: Server, _: dict[str, Any]) -> Any:
     return {"serverInfo": {"features": []}}
+
+
+def capabilities(server: Server, _: dict[str, Any]) -> Any:
+    """What wandb up to 0.27 asks before the rest; it then leaves out what is not listed."""
+    return {name: {"fields": []} for name in ("QueryType", "MutationType", "ServerInfoType")}
 
 
 def organization(server: Server, _: dict[str, Any]) -> Any:
@@ -519,7 +528,10 @@ def get_run(server: Server, variables: dict[str, Any]) -> Any:
 OPERATIONS: dict[str, Callable[[Server, dict[str, Any]], Any]] = {
     "Viewer": viewer,
     "GetDefaultEntity": viewer,
+    "GetViewer": viewer,
+    "viewer": viewer,
     "ServerFeaturesQuery": server_features,
+    "ProbeServerCapabilities": capabilities,
     "OrganizationCoreWeaveOrganizationID": organization,
     "UpsertSweep": upsert_sweep,
     "SweepWithRuns": sweep_with_runs,
@@ -674,9 +686,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def operation_name(asked: dict[str, Any]) -> str:
-    """The client leaves `operationName` out of queries that it did not generate."""
-    found = re.search(r"\b(?:query|mutation)\s+(\w+)", asked["query"])
-    return asked.get("operationName") or (found[1] if found else "")
+    """The client leaves `operationName` out of queries that it did not generate.
+
+    That of wandb 0.25 does not even name them all.
+    """
+    found = re.search(r"\b(?:query|mutation)\s+(\w+)|^\s*{\s*(viewer)\b", asked["query"])
+    return asked.get("operationName") or (found[1] or found[2] if found else "")
 
 
 class HTTPServer(ThreadingHTTPServer):

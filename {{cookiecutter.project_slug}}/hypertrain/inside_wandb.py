@@ -137,6 +137,18 @@ def _look_for_service_often() -> None:
 # In the tuner
 
 
+def has_key() -> bool:
+    """Whether W&B knows an account here; nobody is asked for one.
+
+    Raises: wandb.Error, OSError.
+    """
+    wandb: Any = _module("wandb")
+    try:
+        return bool(wandb.login(prompt=False, verify=False))
+    except TypeError:  # 0.27 takes no `prompt`, and asks whoever sits at a terminal
+        return bool(wandb.api.api_key)
+
+
 def write_params(path: "Path", params: "Mapping[str, Any]") -> None:
     """Write the parameters of a trial as a run of W&B reads them (`WANDB_SWEEP_PARAM_PATH`)."""
     import yaml

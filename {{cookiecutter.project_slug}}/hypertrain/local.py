@@ -455,7 +455,7 @@ def wandb_mode() -> None:
     import wandb
 
     try:
-        account = wandb.login(prompt=False, verify=False)
+        account = inside_wandb.has_key()
     except (wandb.Error, OSError) as error:
         raise UserError(f"W&B: {error}") from None
     os.environ["WANDB_MODE"] = "online" if account else "offline"

@@ -25,6 +25,8 @@ USED = {
     "_sweep_with_runs": {"api", "sweep", "specs", "project", "entity"},
     "_register_agent": {"api", "host", "sweep_id", "project", "entity"},
     "_agent_heartbeat": {"api", "agent_id", "metrics", "run_states"},
+    "_get_sweep_state": {"api", "sweep", "project", "entity"},
+    "_set_sweep_state": {"api", "sweep", "state", "project", "entity"},
 }
 """What wandb does not promise: functions of `wandb.apis.public.sweeps`, and what they take."""
 START, GONE, SILENT, HEARD = ("run", "resume"), "gone", "silent", "heard"

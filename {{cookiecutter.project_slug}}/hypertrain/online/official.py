@@ -11,9 +11,10 @@ from pathlib import Path
 import wandb
 
 
-def run_official(path: str, devices: Sequence[str]) -> int:
+def run_official(path: str, devices: Sequence[str], count: int | None) -> int:
     """Run an agent on each of the devices, or one, until all have ended; pass signals on.
 
+    count: of trials, to be shared by the agents; None for all.
     Returns: 0; 1 if an agent failed; 128 + the signal that ended it.
     """
     environ = {
@@ -22,15 +23,18 @@ def run_official(path: str, devices: Sequence[str]) -> int:
     }
     environ.pop(wandb.env.SERVICE, None)  # an agent starts a wandb-core of its own
     environ.setdefault("WANDB_HTTP_TIMEOUT", "120")  # it ends when W&B is out of reach for longer
-    agents = [
-        subprocess.Popen(
-            [sys.executable, "-m", "wandb", "agent", "--forward-signals", path],
-            env=environ | ({"CUDA_VISIBLE_DEVICES": device} if device else {}),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C reaches it only once
+    places = list(devices)[:count] or [""]
+    agents = []
+    for number, device in enumerate(places):
+        share = ["--count", str(len(range(number, count, len(places))))] if count else []
+        agents.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "wandb", "agent", "--forward-signals", *share, path],
+                env=environ | ({"CUDA_VISIBLE_DEVICES": device} if device else {}),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C reaches it only once
+            )
         )
-        for device in devices or [""]
-    ]
     signals: list[int] = []
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, lambda number, _: signals.append(number))

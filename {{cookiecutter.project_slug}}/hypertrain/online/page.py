@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import wandb
 
+from hypertrain.online.agent import missing_part
 from hypertrain.online.served import address, create
 from hypertrain.online.server import bounded, remedy
 from hypertrain.sweepfile.sweep import Sweep
@@ -116,6 +117,9 @@ def open_page(sweep: Sweep, folder: Path, say: Callable[[str], None]) -> Page | 
     """The page of the sweep whose results are in `folder`; None, in one line, where W&B has none."""
     file, server = folder / FILE, wandb.setup().settings.base_url
     try:
+        if missing := missing_part(wandb.Api()):
+            say(f"wandb {wandb.__version__} lacks {missing}: the runs are a group on W&B, no sweep")
+            return None
         known = json.loads(file.read_bytes())
         if known["server"] == server:
             page = Page(known["sweep"])

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import wandb
 
-from hypertrain import UserError
+from hypertrain import UserError, inside_wandb
 
 T = TypeVar("T")
 STORE = "`neuro secret add wandb-token @~/wandb-token.txt`"
@@ -66,7 +66,7 @@ def _forget_empty() -> None:
 
 
 def _check_key() -> None:
-    if not wandb.login(prompt=False, verify=False):
+    if not inside_wandb.has_key():
         raise UserError(
             f"there is no W&B key; set WANDB_API_KEY or run `wandb login`, on the platform {STORE}"
         )

@@ -43,7 +43,7 @@ def work(path: str, root: Path, limits: Limits, count: int | None, console: Cons
             say(
                 f"wandb {wandb.__version__} lacks {missing}: the official `wandb agent` runs instead"
             )
-            return run_official(path, [gpu.name for gpu in gpus.visible()])
+            return run_official(path, [gpu.name for gpu in gpus.visible()], count)
         sweep = as_served(path, sweep_config(api, path), root)
         url = address(path)
     say(url)
