@@ -76,6 +76,12 @@ class Shape:
         return dict(yaml.safe_load(file.read_text()))
 
     @property
+    def is_python(self) -> bool:
+        """Whether its command begins with Python; all others start cold in any case."""
+        first = self.sweep.get("command", ["${interpreter}"])[:2]
+        return bool({"${interpreter}", "python3"}.intersection(first))
+
+    @property
     def points(self) -> list[dict[str, Any]]:
         """The trials' parameters, in W&B's order; its server's JSON writes 1.0 as 1."""
         drawn = wandb_api.points(self.sweep)[0]

@@ -22,16 +22,17 @@ def main():
             torch.nn.Linear(3, a.units), torch.nn.Tanh(), torch.nn.Linear(a.units, 1)
         )
     )
-    opt = torch.optim.SGD(net.parameters(), lr=a.lr)
     g = torch.Generator().manual_seed(rank)
     x = torch.randn(64, 3, generator=g)
     y = (x.sum(1, keepdim=True) > 0).float()
     for _ in range(20):
         out = net(x)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(out, y)
-        opt.zero_grad()
+        net.zero_grad()
         loss.backward()
-        opt.step()
+        with torch.no_grad():
+            for weight in net.parameters():
+                weight -= a.lr * weight.grad
         acc = ((out > 0) == (y > 0)).float().mean()
         dist.all_reduce(acc)
         if rank == 0:
