@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT
+from hypertrain import inside_wandb
 from hypertrain.online import agent
 from hypertrain.online.agent import Agent, Command, Inbox
 from wandb.proto.wandb_api_pb2 import ApiErrorResponse  # type: ignore[attr-defined]
@@ -447,18 +448,18 @@ def test_early_stop_is_told_as_long_as_the_run_goes_on(speaking: Callable[..., S
         assert heard.run == run
 
 
-@pytest.mark.parametrize("part", [*agent.USED, "_service_api"])
+@pytest.mark.parametrize("part", [*inside_wandb.ASKED, "_service_api"])
 def test_missing_parts_of_wandb_are_noticed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from wandb.apis.public import sweeps
 
     api: Any = Api(Server())
-    assert agent.missing_part(api) is None
+    assert inside_wandb.missing_part(api) is None
     if part == "_service_api":
         del api._service_api
     else:
         monkeypatch.setattr(sweeps, part, lambda api, other: None)
-        assert agent.missing_part(api) == f"wandb.apis.public.sweeps.{part}"
+        assert inside_wandb.missing_part(api) == f"wandb.apis.public.sweeps.{part}"
         monkeypatch.delattr(sweeps, part)
-    missing = agent.missing_part(api)
+    missing = inside_wandb.missing_part(api)
     assert missing
     assert missing.endswith(part)

@@ -1,7 +1,8 @@
 """All that we rely on and W&B does not promise: its classes, files and habits, in this one place.
 
 Written for wandb 0.31 and tried with 0.25 and 0.27. Each use is guarded: where something is missing,
-trials start slower or are seen later, and none fails of it.
+trials start slower or are seen later, and none fails of it; of the server's protocol
+`missing_part` tells before anything is begun.
 """
 
 import os
@@ -224,6 +225,71 @@ def _log_records(data: bytes) -> "Iterator[bytes]":
         if kind in (WHOLE, LAST):
             yield parts
         place += HEADER + length
+
+
+# At W&B's server
+
+SWEEPS = "wandb.apis.public.sweeps"
+ASKED = {
+    "_sweep_with_runs": {"api", "sweep", "specs", "project", "entity"},
+    "_register_agent": {"api", "host", "sweep_id", "project", "entity"},
+    "_agent_heartbeat": {"api", "agent_id", "metrics", "run_states"},
+    "_get_sweep_state": {"api", "sweep", "project", "entity"},
+    "_set_sweep_state": {"api", "sweep", "state", "project", "entity"},
+}
+"""Functions of `SWEEPS`, and what they take."""
+
+
+def missing_part(api: "Any") -> "str | None":
+    """What the installed wandb lacks of all this; None if it is there.
+
+    api: a `wandb.Api`.
+    """
+    import inspect
+
+    try:
+        sweeps = _module(SWEEPS)
+    except ImportError:
+        return SWEEPS
+    for name, parameters in ASKED.items():
+        function = getattr(sweeps, name, None)
+        if function is None or not parameters <= inspect.signature(function).parameters.keys():
+            return f"{SWEEPS}.{name}"
+    service = getattr(api, "_service_api", None)
+    return None if hasattr(service, "execute_graphql") else "wandb.Api._service_api"
+
+
+def ask(function: str, api: "Any", **arguments: "Any") -> "Any":
+    """What a function of `ASKED` returns."""
+    return getattr(_module(SWEEPS), function)(api=api, **arguments)
+
+
+def heartbeat(api: "Any", agent: str, running: "dict[str, bool]") -> "list[dict[str, Any]]":
+    """Say which runs an agent has under way; return what the server wants.
+
+    Raises: whatever went wrong on the way, which wandb's own function keeps to itself.
+    """
+    from types import SimpleNamespace
+
+    errors: list[Exception] = []
+
+    def execute(*arguments: "Any", **options: "Any") -> "Any":
+        try:
+            return api._service_api.execute_graphql(*arguments, **options)
+        except Exception as error:
+            errors.append(error)
+            raise
+
+    listening = SimpleNamespace(_service_api=SimpleNamespace(execute_graphql=execute))
+    said = ask("_agent_heartbeat", listening, agent_id=agent, metrics={}, run_states=running)
+    if errors:
+        raise errors[-1]
+    return list(said)
+
+
+def execute(api: "Any", query: str, variables: "dict[str, Any]") -> "Any":
+    """The server's answer to a query of GraphQL."""
+    return api._service_api.execute_graphql(query, variables=variables)
 
 
 def _module(name: str) -> "Any":

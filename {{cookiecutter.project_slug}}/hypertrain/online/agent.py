@@ -1,19 +1,20 @@
 """The protocol of W&B's sweep agents, spoken as `wandb agent` speaks it (wandb 0.31).
 
 An agent registers at a sweep. Each of its heartbeats names the runs that it has under way and is
-answered with what to do: run or resume one, stop one, exit. wandb's own functions say the words.
+answered with what to do: run or resume one, stop one, exit. wandb's own functions say the words
+(`inside_wandb`).
 """
 
-import inspect
 import socket
 import threading
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from types import SimpleNamespace
 from typing import Any
 
 import wandb
 import yaml
+
+from hypertrain import inside_wandb
 
 INTERVAL = 5.0
 """Seconds between two heartbeats while no run ends."""
@@ -21,14 +22,6 @@ LONGEST = 60.0
 """Seconds at most between two attempts to reach a server that does not answer."""
 LAST_WORD = 1.0
 """Seconds for the answer to a heartbeat under way to arrive, in the end."""
-USED = {
-    "_sweep_with_runs": {"api", "sweep", "specs", "project", "entity"},
-    "_register_agent": {"api", "host", "sweep_id", "project", "entity"},
-    "_agent_heartbeat": {"api", "agent_id", "metrics", "run_states"},
-    "_get_sweep_state": {"api", "sweep", "project", "entity"},
-    "_set_sweep_state": {"api", "sweep", "state", "project", "entity"},
-}
-"""What wandb does not promise: functions of `wandb.apis.public.sweeps`, and what they take."""
 START, GONE, SILENT, HEARD = ("run", "resume"), "gone", "silent", "heard"
 STOP, EXIT, REFUSED = "stop", "exit", "refused"
 
@@ -53,26 +46,11 @@ class Command:
 Inbox = SimpleQueue[tuple["Agent", Command]]
 
 
-def missing_part(api: wandb.Api) -> str | None:
-    """What the installed wandb lacks of the parts used here; None if they are all there."""
-    try:
-        from wandb.apis.public import sweeps
-    except ImportError:
-        return "wandb.apis.public.sweeps"
-    for name, parameters in USED.items():
-        function = getattr(sweeps, name, None)
-        if function is None or not parameters <= inspect.signature(function).parameters.keys():
-            return f"wandb.apis.public.sweeps.{name}"
-    service = getattr(api, "_service_api", None)
-    return None if hasattr(service, "execute_graphql") else "wandb.Api._service_api"
-
-
 def sweep_config(api: wandb.Api, path: str) -> dict[str, Any]:
     """The configuration of the sweep entity/project/id, as the server holds it."""
-    from wandb.apis.public.sweeps import _sweep_with_runs
-
     entity, project, sweep = path.split("/")
-    found = _sweep_with_runs(api=api, sweep=sweep, specs="{}", project=project, entity=entity)
+    scope = {"entity": entity, "project": project}
+    found = inside_wandb.ask("_sweep_with_runs", api, sweep=sweep, specs="{}", **scope)
     config = yaml.safe_load(found.get("config") or "")
     return config if isinstance(config, dict) else {}
 
@@ -85,13 +63,9 @@ class Agent:
     """
 
     def __init__(self, api: wandb.Api, path: str, inbox: Inbox) -> None:
-        from wandb.apis.public.sweeps import _register_agent
-
         entity, project, sweep = path.split("/")
-        host = socket.gethostname()
-        registered = _register_agent(
-            api=api, host=host, sweep_id=sweep, project=project, entity=entity
-        )
+        place = {"host": socket.gethostname(), "project": project, "entity": entity}
+        registered = inside_wandb.ask("_register_agent", api, sweep_id=sweep, **place)
         self._api, self._id, self._inbox = api, registered["id"], inbox
         self._runs: dict[str, bool] = {}
         self._lock = threading.Lock()
@@ -152,35 +126,9 @@ class Agent:
         self._inbox.put((self, command))
 
     def _heartbeat(self) -> list[Command]:
-        """Say which runs are under way; return what the server wants.
-
-        Raises: whatever went wrong on the way, which wandb's own function keeps to itself.
-        """
-        from wandb.apis.public.sweeps import _agent_heartbeat
-
         with self._lock:
             running = dict(self._runs)
-        service = _Listening(self._api._service_api)
-        api: Any = SimpleNamespace(_service_api=service)
-        said = _agent_heartbeat(api=api, agent_id=self._id, metrics={}, run_states=running)
-        if service.error:
-            raise service.error
-        return [_command(one) for one in said]
-
-
-class _Listening:
-    """Passes a request on, and keeps the error that it ended with."""
-
-    def __init__(self, service: Any) -> None:
-        self._service = service
-        self.error: Exception | None = None
-
-    def execute_graphql(self, *arguments: Any, **options: Any) -> Any:
-        try:
-            return self._service.execute_graphql(*arguments, **options)
-        except Exception as error:
-            self.error = error
-            raise
+        return [_command(one) for one in inside_wandb.heartbeat(self._api, self._id, running)]
 
 
 def _command(said: dict[str, Any]) -> Command:

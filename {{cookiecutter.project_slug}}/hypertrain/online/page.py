@@ -8,11 +8,11 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import wandb
 
-from hypertrain.online.agent import missing_part
+from hypertrain import inside_wandb
 from hypertrain.online.served import address, create
 from hypertrain.online.server import bounded, remedy
 from hypertrain.sweepfile.sweep import Sweep
@@ -65,23 +65,21 @@ class Page:
         if any(other.id != run for other in found):
             return False
         config = {name: {"value": value} for name, value in params.items()}
-        self._api._service_api.execute_graphql(
-            ANNOUNCE,
-            variables={
-                "name": run,
-                "project": self.project,
-                "entity": self.entity,
-                "config": json.dumps(config),
-                "sweep": self.id,
-                "state": "pending",
-            },
-        )
+        variables = {
+            "name": run,
+            "project": self.project,
+            "entity": self.entity,
+            "config": json.dumps(config),
+            "sweep": self.id,
+            "state": "pending",
+        }
+        inside_wandb.execute(self._api, ANNOUNCE, variables)
         return True
 
     def end(self, say: Callable[[str], None]) -> None:
         """Tell W&B that the sweep is over; its trials are there even if it does not hear of it."""
         try:
-            self._set_state("FINISHED")
+            self._ask("_set_sweep_state", state="FINISHED")
         except Exception as error:  # noqa: BLE001
             say(f"W&B still shows the sweep as running: {remedy(error)}")
 
@@ -90,18 +88,12 @@ class Page:
 
         Raises: what goes wrong on the way; the sweep may be gone.
         """
-        from wandb.apis.public.sweeps import _get_sweep_state
+        if self._ask("_get_sweep_state") != "RUNNING":
+            self._ask("_set_sweep_state", state="RUNNING")
 
-        scope = {"entity": self.entity, "project": self.project}
-        state = bounded(lambda: _get_sweep_state(self._api, self.id, **scope))
-        if state != "RUNNING":
-            self._set_state("RUNNING")
-
-    def _set_state(self, state: Literal["RUNNING", "FINISHED"]) -> None:
-        from wandb.apis.public.sweeps import _set_sweep_state
-
-        scope = {"entity": self.entity, "project": self.project}
-        bounded(lambda: _set_sweep_state(self._api, self.id, state, **scope))
+    def _ask(self, function: str, **more: str) -> Any:
+        scope = {"sweep": self.id, "entity": self.entity, "project": self.project}
+        return bounded(lambda: inside_wandb.ask(function, self._api, **scope, **more))
 
 
 def _conditions(params: dict[str, Any], above: str = "config.{}.value") -> list[dict[str, Any]]:
@@ -117,7 +109,7 @@ def open_page(sweep: Sweep, folder: Path, say: Callable[[str], None]) -> Page | 
     """The page of the sweep whose results are in `folder`; None, in one line, where W&B has none."""
     file, server = folder / FILE, wandb.setup().settings.base_url
     try:
-        if missing := missing_part(wandb.Api()):
+        if missing := inside_wandb.missing_part(wandb.Api()):
             say(f"wandb {wandb.__version__} lacks {missing}: the runs are a group on W&B, no sweep")
             return None
         known = json.loads(file.read_bytes())

@@ -16,9 +16,9 @@ from urllib.parse import quote
 import wandb
 from rich.console import Console
 
-from hypertrain import UserError, gpus
+from hypertrain import UserError, gpus, inside_wandb
 from hypertrain.interrupts import Interrupted
-from hypertrain.online.agent import GONE, Agent, Command, Inbox, missing_part, sweep_config
+from hypertrain.online.agent import GONE, Agent, Command, Inbox, sweep_config
 from hypertrain.online.handback import HandBack
 from hypertrain.online.official import run_official
 from hypertrain.online.points import ServerPoints
@@ -39,7 +39,7 @@ def work(path: str, root: Path, limits: Limits, count: int | None, console: Cons
     say = plain(console)
     with talk():
         api = wandb.Api()
-        if missing := missing_part(api):
+        if missing := inside_wandb.missing_part(api):
             say(
                 f"wandb {wandb.__version__} lacks {missing}: the official `wandb agent` runs instead"
             )
