@@ -9,8 +9,7 @@ the medians are printed.
 
 import argparse
 import json
-import os
-import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,16 +17,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from environments import ROOT, bake, python
-
-sys.path.insert(0, str(ROOT / "tests"))
-
-from platform_client import platform_user
-from wandb_api import serve
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT / "tests")  # where `environments` is another module than here
 
 RAW = Path(__file__).with_name("bake_time.jsonl")
-WAYS = {"ours": "", "agent": '\nUSED["_a_function_that_no_wandb_has"] = set()\n'}
-"""What is appended to `hypertrain/online/agent.py`: the worker then runs the official agent."""
+WAYS = {"ours": "", "agent": '\nASKED["_a_function_that_no_wandb_has"] = set()\n'}
+"""What is appended to `hypertrain/inside_wandb.py`: the worker then runs the official agent."""
 POINTS = 12
 
 
@@ -35,10 +30,9 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     words.add_argument("--rounds", type=int, default=3)
     rounds = words.parse_args().rounds
-    project = bake(python("tools"))
     found: list[dict[str, Any]] = []
     for number in range(rounds):
-        one = {way: baked(project, way) for way in WAYS}
+        one = {way: bake(way) for way in WAYS}
         print(one, flush=True)
         found += [{"round": number + 1, "way": way, "seconds": one[way]} for way in WAYS]
     RAW.write_text("".join(f"{json.dumps(line)}\n" for line in found))
@@ -47,15 +41,19 @@ def main() -> None:
         print(f"{way}: {median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f})")
 
 
-def baked(template: Path, way: str) -> float:
+def bake(way: str) -> float:
     """Seconds from `neuro-flow bake` until the client has said that it is over."""
+    from platform_client import platform_user
+    from wandb_api import serve
+
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        project = folder / "neuro-flow" / "project"
-        shutil.copytree(template, project)
-        with (project / "hypertrain" / "online" / "agent.py").open("a") as file:
+        words = [sys.executable, "-m", "cookiecutter", "--no-input", f"--output-dir={folder}"]
+        subprocess.run([*words, str(ROOT)], check=True, capture_output=True)
+        (project,) = folder.iterdir()
+        with (project / "hypertrain" / "inside_wandb.py").open("a") as file:
             file.write(WAYS[way])
-        with serve() as server, platform_user("neuro-flow", project, project.parent) as user:
+        with serve() as server, platform_user("neuro-flow", project, folder) as user:
             user.image()
             user.add_secret(value=server.key)
             since = time.monotonic()
@@ -72,5 +70,4 @@ def baked(template: Path, way: str) -> float:
 
 
 if __name__ == "__main__":
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     main()
