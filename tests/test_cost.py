@@ -138,6 +138,7 @@ def test_some_trials_are_run_and_the_others_told_from_them(
     found = cost.estimate(loaded, tmp_path, len(epochs), 2, seconds)
     assert found
     assert found.trials == len(epochs)
+    assert found.around > 0
     # Told from a training of few epochs and one of many: more epochs take longer.
     assert list(found.each) == sorted(set(found.each))
     assert (found.each[-1] > seconds) == (seconds == 6)

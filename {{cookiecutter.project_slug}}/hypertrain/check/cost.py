@@ -171,7 +171,7 @@ def measure(sweep: Sweep, here: Path, workers: int, seconds: float) -> tuple[lis
     words = ["-m", "hypertrain", "--sweep", str(sweep.path), f"--time-limit={max(1, seconds):.0f}s"]
     words += [f"--workers={workers}", f"--count={workers}"]
     environ = {**probe.environment(Path(__file__).parents[2]), "WANDB_MODE": "offline"}
-    begun = time.time()
+    begun = time.monotonic()
     trials: dict[int, Trial] = {}
     begins: dict[int, float] = {}
     with Path(os.devnull).open("wb") as nowhere:
@@ -191,14 +191,17 @@ def measure(sweep: Sweep, here: Path, workers: int, seconds: float) -> tuple[lis
     _read(here / "results", trials, begins)
     took = [trial.seconds for trial in trials.values() if trial.seconds is not None]
     if len(took) == workers:
-        around = time.time() - begun - max(took)
+        around = time.monotonic() - begun - max(took)
     else:
         around = min(begins.values(), default=begun) - begun
     return list(trials.values()), max(0.0, around)
 
 
 def _read(results: Path, trials: dict[int, Trial], begins: dict[int, float]) -> None:
-    """What the journal and the trials' output say by now."""
+    """What the journal and the trials' output say by now.
+
+    begins: when each was first seen to have begun; the wall clock, which the journal has, may be set.
+    """
     for journal in results.glob("sweep-*/journal.jsonl"):
         for line in journal.read_text(encoding="utf-8").splitlines():
             with suppress(ValueError):
@@ -207,13 +210,13 @@ def _read(results: Path, trials: dict[int, Trial], begins: dict[int, float]) -> 
                 if number is None or not entry.get("begun"):
                     continue
                 trial = trials.setdefault(number, Trial(entry["params"]))
-                begins.setdefault(number, entry["begun"])
+                begins.setdefault(number, time.monotonic())
                 if entry.get("state") == "completed":
                     trial.seconds = entry["seconds"]
         for number, trial in trials.items():
             output = journal.parent / "trials" / str(number) / OUTPUT
             with suppress(OSError):
-                _note(trial, output.read_text(errors="replace"), time.time() - begins[number])
+                _note(trial, output.read_text(errors="replace"), time.monotonic() - begins[number])
 
 
 def _note(trial: Trial, output: str, seconds: float) -> None:
