@@ -273,14 +273,14 @@ def heartbeat(api: "Any", agent: str, running: "dict[str, bool]") -> "list[dict[
 
     errors: list[Exception] = []
 
-    def execute(*arguments: "Any", **options: "Any") -> "Any":
+    def listened(*arguments: "Any", **options: "Any") -> "Any":
         try:
             return api._service_api.execute_graphql(*arguments, **options)
         except Exception as error:
             errors.append(error)
             raise
 
-    listening = SimpleNamespace(_service_api=SimpleNamespace(execute_graphql=execute))
+    listening = SimpleNamespace(_service_api=SimpleNamespace(execute_graphql=listened))
     said = ask("_agent_heartbeat", listening, agent_id=agent, metrics={}, run_states=running)
     if errors:
         raise errors[-1]
