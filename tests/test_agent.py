@@ -27,7 +27,7 @@ import yaml
 from conftest import ROOT
 from hypertrain import inside_wandb
 from hypertrain.online import agent
-from hypertrain.online.agent import Agent, Command, Inbox
+from hypertrain.online.agent import Agent, Command
 from wandb.proto.wandb_api_pb2 import ApiErrorResponse  # type: ignore[attr-defined]
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb_api import Call, RefusalError, Run, Server, Sweep, operation_name, serve
@@ -140,11 +140,11 @@ class Speaking:
     api: Api
     sweep: Sweep
     agent: Agent
-    inbox: Inbox
+    told: SimpleQueue[Command]
     clock: Clock
 
     def hear(self) -> Command:
-        return self.inbox.get(timeout=5)[1]
+        return self.told.get(timeout=5)
 
     def is_over(self) -> bool:
         """Whether it has fallen silent for good, instead of waiting for its next word."""
@@ -162,9 +162,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
 
 def record(words: Callable[[str], list[str]], root: Path) -> Record:
     """All calls of two agents of a kind: the first is cut off, the second ends the sweep."""
-    (root / "train.py").write_text(PROGRAM)
-    package = ROOT / "{{cookiecutter.project_slug}}" / "hypertrain"
-    shutil.copytree(package, root / "hypertrain", ignore=shutil.ignore_patterns("__pycache__"))
+    fill(root)
     with serve() as server:
         path = sweep_on(server)
         first = start(words(path), root, server, MARKS="1")
@@ -180,6 +178,12 @@ def record(words: Callable[[str], list[str]], root: Path) -> Record:
         ends = ("finished", "failed", "killed", "finished", "finished")
         assert states == list(zip(POINTS, ends, strict=True)), output(root)
         return Record(server.calls, names_in(server.calls, root))
+
+
+def fill(root: Path) -> None:
+    (root / "train.py").write_text(PROGRAM)
+    package = ROOT / "{{cookiecutter.project_slug}}" / "hypertrain"
+    shutil.copytree(package, root / "hypertrain", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def sweep_on(server: Server, points: Sequence[int] = POINTS) -> str:
@@ -365,12 +369,12 @@ def speaking(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Speaking
         server, clock = Server(), Clock()
         timed = SimpleNamespace(Event=clock.event, Lock=threading.Lock, Thread=threading.Thread)
         monkeypatch.setattr(agent, "threading", timed)
-        api, inbox = Api(server), agent.Inbox()
+        api, told = Api(server), SimpleQueue[Command]()
         path = sweep_on(server, points)
-        one = agent.Agent(api, path, inbox)  # type: ignore[arg-type]
+        one = agent.Agent(api, path, lambda _, command: told.put(command))  # type: ignore[arg-type]
         one.start()
         started.append(one)
-        return Speaking(api, server.sweeps[path.rpartition("/")[2]], one, inbox, clock)
+        return Speaking(api, server.sweeps[path.rpartition("/")[2]], one, told, clock)
 
     yield start
     for one in started:
@@ -399,6 +403,26 @@ def test_free_agent_asks_at_once_and_else_with_the_clock(
     assert it.hear().kind == "exit"
     assert it.is_over()
     assert it.api.said[8:] == [{}]
+
+
+UNWATCHED = """\
+import hypertrain.__main__, hypertrain.tuner
+hypertrain.tuner.POLL = 3600.0
+hypertrain.__main__.main()
+"""
+"""A worker that looks at its trials once an hour, unless it is woken."""
+
+
+def test_free_worker_waits_for_no_look_at_the_trials(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with serve() as server:
+        path = sweep_on(server, (1, 2, 5))
+        worker = start([sys.executable, "-c", UNWATCHED, "worker", path], tmp_path, server)
+        try:
+            worker.wait(120)
+        finally:
+            worker.kill()
+        assert [run.state for run in server.runs.values()] == 3 * ["finished"], output(tmp_path)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503, 0])

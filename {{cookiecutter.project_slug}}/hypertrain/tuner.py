@@ -23,7 +23,7 @@ from hypertrain.trial import process
 from hypertrain.trial.command import command_line
 from hypertrain.trial.interpreter import python_program
 from hypertrain.trial.keeper import EXIT, GRACE, STUBBORN, has_ended
-from hypertrain.trial.process import BEGUN, COLD, ENDED, LOST, Event, Launch, Worker
+from hypertrain.trial.process import BEGUN, COLD, ENDED, LOST, WOKEN, Event, Launch, Worker
 from hypertrain.trial.reason import OUT_OF_MEMORY, failure, has_crashed, last_lines
 from hypertrain.trial.run import ARGS, Run, environment, write_params
 from hypertrain.warm.start import can_fork, warm_workers
@@ -175,6 +175,10 @@ class Loop:
             for slot in self._slots:
                 if slot.served or not self._program:  # what still imports ends with this process
                     slot.worker.wait()
+
+    def wake(self) -> None:
+        """The source has news; any thread may say so. A free worker then waits for no clock."""
+        self._events.put(Event(None, WOKEN))
 
     def _open(self) -> list[Slot]:
         """Let the trials' parent warm up; meanwhile the rest of the preparation goes on."""

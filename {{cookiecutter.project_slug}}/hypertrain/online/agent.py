@@ -7,8 +7,8 @@ answered with what to do: run or resume one, stop one, exit. wandb's own functio
 
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from typing import Any
 
 import wandb
@@ -43,7 +43,7 @@ class Command:
     error: Exception | None = None
 
 
-Inbox = SimpleQueue[tuple["Agent", Command]]
+Tell = Callable[["Agent", Command], None]
 
 
 def sweep_config(api: wandb.Api, path: str) -> dict[str, Any]:
@@ -59,14 +59,14 @@ class Agent:
     """An agent registered at the sweep entity/project/id, for one run at a time.
 
     Its heartbeats come from a thread of its own, at once when a run has ended. What the server says
-    goes to `inbox`.
+    is passed on to `tell`.
     """
 
-    def __init__(self, api: wandb.Api, path: str, inbox: Inbox) -> None:
+    def __init__(self, api: wandb.Api, path: str, tell: Tell) -> None:
         entity, project, sweep = path.split("/")
         place = {"host": socket.gethostname(), "project": project, "entity": entity}
         registered = inside_wandb.ask("_register_agent", api, sweep_id=sweep, **place)
-        self._api, self._id, self._inbox = api, registered["id"], inbox
+        self._api, self._id, self._tell = api, registered["id"], tell
         self._runs: dict[str, bool] = {}
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._speak, daemon=True)
@@ -82,7 +82,7 @@ class Agent:
         self._wake.set()
 
     def close(self) -> None:
-        """Say nothing more; what is being answered still goes to the inbox."""
+        """Say nothing more; what is being answered is still passed on."""
         self._closed.set()
         self._wake.set()
 
@@ -100,15 +100,15 @@ class Agent:
             except Exception as error:  # noqa: BLE001
                 # An hour without the network is no reason to give up: the runs go on meanwhile.
                 if kind := _final(error):
-                    return self._tell(Command(kind, error=error))
+                    return self._tell(self, Command(kind, error=error))
                 if not failures:
-                    self._tell(Command(SILENT, error=error))
+                    self._tell(self, Command(SILENT, error=error))
                 failures += 1
                 self._closed.wait(min(INTERVAL * 2**failures, LONGEST))
                 continue
             if failures:
                 failures = 0
-                self._tell(Command(HEARD))
+                self._tell(self, Command(HEARD))
             for command in commands:
                 self._obey(command)
                 if command.kind == EXIT:
@@ -120,10 +120,7 @@ class Agent:
         if command.kind in START:
             with self._lock:
                 self._runs[command.run] = True
-        self._tell(command)
-
-    def _tell(self, command: Command) -> None:
-        self._inbox.put((self, command))
+        self._tell(self, command)
 
     def _heartbeat(self) -> list[Command]:
         with self._lock:

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from queue import Empty
+from queue import Empty, SimpleQueue
 
 from hypertrain.interrupts import Interrupted
 from hypertrain.online.agent import (
@@ -17,7 +17,6 @@ from hypertrain.online.agent import (
     STOP,
     Agent,
     Command,
-    Inbox,
 )
 from hypertrain.online.handback import HandBack
 from hypertrain.online.server import remedy
@@ -26,6 +25,7 @@ from hypertrain.show.screen import Screen
 from hypertrain.trial.process import OUTPUT
 from hypertrain.trial.run import Run
 
+Inbox = SimpleQueue[tuple[Agent, Command]]
 MAX_INITIAL_FAILURES = 5
 """So many failures with hardly anything else end a worker, as they end the official agent."""
 
@@ -33,7 +33,7 @@ MAX_INITIAL_FAILURES = 5
 class ServerPoints:
     """The runs that a sweep's server hands to this worker's agents, one for each of its places.
 
-    path: entity/project/id of the sweep. register: gives an agent that speaks to `inbox`.
+    path: entity/project/id of the sweep. register: gives an agent. inbox: what the agents tell.
     places: trials at once, at most. count: trials in all. folder: for what the trials leave here.
     """
 

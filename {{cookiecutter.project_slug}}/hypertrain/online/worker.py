@@ -18,10 +18,10 @@ from rich.console import Console
 
 from hypertrain import UserError, gpus, inside_wandb
 from hypertrain.interrupts import Interrupted
-from hypertrain.online.agent import GONE, Agent, Command, Inbox, sweep_config
+from hypertrain.online.agent import GONE, Agent, Command, sweep_config
 from hypertrain.online.handback import HandBack
 from hypertrain.online.official import run_official
-from hypertrain.online.points import ServerPoints
+from hypertrain.online.points import Inbox, ServerPoints
 from hypertrain.online.served import address, as_served, check_name
 from hypertrain.online.server import talk
 from hypertrain.show.screen import Screen
@@ -50,9 +50,14 @@ def work(path: str, root: Path, limits: Limits, count: int | None, console: Cons
     folder = _new_folder(root, path)
     screen = Screen(console, sweep.metric, None)
     inbox: Inbox = Inbox()
+
+    def tell(agent: Agent, command: Command) -> None:
+        inbox.put((agent, command))
+        loop.wake()
+
     points = ServerPoints(
         path,
-        lambda: Agent(api, path, inbox),
+        lambda: Agent(api, path, tell),
         inbox,
         limits.workers,
         count,

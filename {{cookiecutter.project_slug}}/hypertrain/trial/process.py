@@ -18,8 +18,8 @@ from typing import Any
 from hypertrain.trial.keeper import EXIT, STUBBORN
 
 OUTPUT, METRICS = "output.log", "metrics.jsonl"
-BEGUN, ENDED, COLD, LOST = "begun", "ended", "cold", "lost"
-"""Kinds of events: a trial runs; it has ended; no trial starts warm; the keeper is gone."""
+BEGUN, ENDED, COLD, LOST, WOKEN = "begun", "ended", "cold", "lost", "woken"
+"""Kinds of events: a trial runs; it has ended; no trial starts warm; the keeper is gone; look anew."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Launch:
 class Event:
     """What a worker's keeper has said. about: how a trial began, its exit code, or why not warm."""
 
-    worker: "Worker"
+    worker: "Worker | None"
     kind: str
     about: Any = None
 

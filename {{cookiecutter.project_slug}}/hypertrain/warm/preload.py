@@ -50,6 +50,7 @@ def serve() -> None:
         task = json.loads(os.environ.pop(TASK))
         channels = [Channel(socket.socket(fileno=number)) for number in task["channels"]]
         program = read_program(task["program"], task["is_module"])
+        gc.disable()  # there is much to look through, and one look is enough
         _import_all(program, task["program"])
         if why := _why_not(program, Path.cwd() if task["is_module"] else Path(task["program"])):
             for channel in channels:
@@ -63,6 +64,7 @@ def serve() -> None:
         folders = [owner for owner in owners if isinstance(owner, tempfile.TemporaryDirectory)]
         gc.collect()
         gc.freeze()
+        gc.enable()
         end_with_parent(wanted=False)  # this process ends in its own way, after its keepers
         enter(_fork_keepers(channels, folders))
         os.write(1, said)
@@ -76,7 +78,6 @@ def _import_all(program: Program, name: str) -> None:
     """Import what the program would, with the variables it has set by then."""
     main: Any = sys.modules["__main__"]
     main.__file__ = str(Path(name).absolute())  # packages tell from it that nobody is typing
-    gc.disable()
     for step in program.steps:
         if isinstance(step, Set):
             os.environ[step.name] = (step.keep and os.environ.get(step.name)) or step.value
@@ -88,7 +89,6 @@ def _import_all(program: Program, name: str) -> None:
             _import(module)
     compiler.put_off()
     inside_wandb.shorten_runs()
-    gc.enable()
     del main.__file__
 
 
