@@ -104,6 +104,9 @@ def tune(
         def close(self) -> None:
             """Nothing runs."""
 
+        def wait(self) -> None:
+            """Nothing runs."""
+
     def workers(count: int, events: "SimpleQueue[process.Event]") -> list[process.Worker]:
         return [AtOnce(events) for _ in range(count)]
 

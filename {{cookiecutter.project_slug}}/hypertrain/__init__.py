@@ -13,7 +13,8 @@
     online       how do we talk to W&B's server?
 
 and on top of them `__main__`, the command line, `local`, the sweep of one machine, `confirm`, the best
-on fresh seeds, `tuner`, the loop, `machine` and `gpus`, which share out cores and GPUs.
+on fresh seeds, `tuner`, the loop, `crew`, its workers, `machine` and `gpus`, which share out cores and
+GPUs.
 """
 
 __version__ = "1.0"

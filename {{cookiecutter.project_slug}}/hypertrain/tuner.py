@@ -3,17 +3,16 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from hypertrain import UserError, gpus, inside_wandb, machine
+from hypertrain.crew import WARM_LOG, Crew, Running, Slot
 from hypertrain.growth import Growth
 from hypertrain.interrupts import Interrupted, interruptible
-from hypertrain.pace import Pace
 from hypertrain.results.checkpoints import BEST, Checkpoints
 from hypertrain.results.journal import COMPLETED, FAILED, HOST, STOPPED, Record
 from hypertrain.results.metrics import Reader, begin_anew
@@ -21,12 +20,10 @@ from hypertrain.show.words import counted, duration
 from hypertrain.sweepfile.sweep import Sweep
 from hypertrain.trial import process
 from hypertrain.trial.command import command_line
-from hypertrain.trial.interpreter import python_program
 from hypertrain.trial.keeper import EXIT, GRACE, STUBBORN, has_ended
-from hypertrain.trial.process import BEGUN, COLD, ENDED, LOST, WOKEN, Event, Launch, Worker
+from hypertrain.trial.process import BEGUN, COLD, ENDED, LOST, Event
 from hypertrain.trial.reason import OUT_OF_MEMORY, failure, has_crashed, last_lines
 from hypertrain.trial.run import ARGS, Run, environment, write_params
-from hypertrain.warm.start import can_fork, warm_workers
 
 POLL = 0.1
 """Seconds between two looks at what the running trials logged."""
@@ -34,7 +31,6 @@ PATIENCE = 30.0
 """Seconds that a trial which is stopped early gets to end by itself, as `wandb agent` gives it."""
 LOSSES = 3
 """So often a trial is begun whose keeper or W&B service then dies; after that it has failed."""
-WARM_LOG = "warm.log"
 SLOWED = 4 / 3
 """Trials that take so many times as long beside others are worth a line."""
 
@@ -84,42 +80,6 @@ class Source(Protocol):
         """All is to end early; the trials that run are asked to right after this."""
 
 
-@dataclass
-class Running:
-    """A trial under way. since: it began. kill_at: when its time to end by itself is up.
-    crashing: since when it has been seen to fail.
-
-    ends_as: what it is, once it was asked to end: a state and a reason. alone: the slots, itself
-    included, where nothing else may run. beside: the slots where others ran at the same time.
-    killed: how many the system had killed for memory before.
-    """
-
-    record: Record
-    metrics: Reader
-    since: float
-    begun: bool = False
-    kill_at: float | None = None
-    ends_as: tuple[str, str | None] | None = None
-    crashing: float | None = None
-    alone: "list[Slot]" = field(default_factory=list)
-    beside: set[int] = field(default_factory=set)
-    killed: int = field(default_factory=machine.killed_for_memory)
-    pace: Pace = field(default_factory=Pace)
-
-
-@dataclass
-class Slot:
-    """Room for one trial at a time. gpus: those it sees, if there are any; others may see them too."""
-
-    number: int
-    gpus: str
-    worker: Worker
-    running: Running | None = None
-    launch: Launch | None = None
-    served: bool = False
-    """Whether its worker has begun a trial."""
-
-
 class Loop:
     """Runs the trials of a source on this machine.
 
@@ -137,17 +97,18 @@ class Loop:
     ) -> None:
         self._sweep, self._root, self._folder = sweep, root, folder
         self._limits, self._source, self._say = limits, source, say
-        self._events: SimpleQueue[Event] = SimpleQueue()
         self._again: list[Record] = []
         self._alone: list[tuple[Record, list[Slot]]] = []
         metric = sweep.metric
         self.checkpoints = Checkpoints(root, limits.keep, metric.sign if metric else None)
-        self._growth: Growth | None = None
         self._slowed = False
         self._losses: dict[int, int] = {}
-        self._how = "forked from a warm process"
         self._deadline = time.monotonic() + limits.seconds if limits.seconds else float("inf")
-        self._slots = self._open()
+        self._crew = self._hire()
+        self._slots = self._crew.slots
+        before = gpus.memory(limits.share.places) if limits.share.grows else None
+        at_most = limits.workers // max(1, len(limits.share.places))
+        self._growth = Growth(at_most, before) if before else None
 
     # From the first trial to the last
 
@@ -156,8 +117,7 @@ class Loop:
 
         Raises: KeyboardInterrupt, Interrupted and whatever else ends it; no trial then runs on.
         """
-        if not self._program:
-            self._tell(self._how)
+        self._crew.open()
         try:
             with interruptible():
                 try:
@@ -170,52 +130,19 @@ class Loop:
                         self._stop_all()
                     raise
         finally:
-            for slot in self._slots:
-                slot.worker.close()
-            for slot in self._slots:
-                if slot.served or not self._program:  # what still imports ends with this process
-                    slot.worker.wait()
+            self._crew.close()
 
     def wake(self) -> None:
         """The source has news; any thread may say so. A free worker then waits for no clock."""
-        self._events.put(Event(None, WOKEN))
+        self._crew.wake()
 
-    def _open(self) -> list[Slot]:
+    def _hire(self) -> Crew:
         """Let the trials' parent warm up; meanwhile the rest of the preparation goes on."""
-        share = self._limits.share
-        self._threads = machine.share_threads(share.workers)
-        workers = self._workers(share.workers)
-        places = [",".join(gpu.name for gpu in place) for place in share.places] or [""]
-        if share.grows:
-            before = gpus.memory(share.places)
-            self._growth = Growth(share.workers // len(places), before) if before else None
-        return [Slot(n, places[n % len(places)], worker) for n, worker in enumerate(workers)]
-
-    def _workers(self, count: int) -> list[Worker]:
-        environ = {**os.environ, **environment(self._source.run(Record(0, [], {})), Path())}
+        share, cold = self._limits.share, self._limits.cold
+        threads = machine.share_threads(share.workers)
         words = command_line(self._sweep, {}, Path())
-        self._program = python_program(words, environ)
-        why = None
-        if self._limits.cold:
-            why = "--cold"
-        elif not can_fork():
-            why = "this system cannot fork"
-        elif not self._program:
-            why = f"the command begins with {words[0]}, which is not this Python"
-        if why or not self._program:
-            self._program, self._how = None, f"each a new process: {why}"
-            return process.cold_workers(count, self._events)
-        log = self._folder / WARM_LOG
-        return warm_workers(count, self._program, environ, log, self._events)
-
-    def _tell(self, how: str) -> None:
-        share = self._limits.share
-        workers = counted(share.workers, "worker")
-        threads = self._threads + (" thread" if self._threads == "1" else " threads")
-        mode = os.environ.get("WANDB_MODE", "online")
-        self._say(f"{workers} of {threads}, trials {how}, W&B {mode}")
-        if share.why:
-            self._say(share.why)
+        environ = {**os.environ, **environment(self._source.run(Record(0, [], {})), Path())}
+        return Crew(share, threads, cold, words, environ, self._folder / WARM_LOG, self._say)
 
     def _busy(self) -> bool:
         return any(slot.running for slot in self._slots)
@@ -275,8 +202,12 @@ class Loop:
             if other.running and other is not slot:
                 other.running.beside.add(slot.number)
                 slot.running.beside.add(other.number)
-        slot.launch = self._launch(record, slot, folder, was_cut_off)
-        slot.worker.start(slot.launch)
+        write_params(folder, record.params)
+        run = self._source.run(record)
+        run = replace(run, goes_on=was_cut_off or self.checkpoints.goes_on(run.id))
+        words = command_line(self._sweep, record.params, folder / ARGS)
+        environ = environment(run, folder / process.METRICS)
+        self._crew.start(slot, words, environ, folder / process.OUTPUT)
         return None
 
     def _count(self, record: Record, folder: Path, ended: float) -> None:
@@ -299,30 +230,17 @@ class Loop:
         while not has_ended(output) and time.monotonic() < until:
             time.sleep(0.05)
 
-    def _launch(self, record: Record, slot: Slot, folder: Path, was_cut_off: bool) -> Launch:
-        write_params(folder, record.params)
-        run = self._source.run(record)
-        run = replace(run, goes_on=was_cut_off or self.checkpoints.goes_on(run.id))
-        environ = environment(run, folder / process.METRICS)
-        if slot.gpus:
-            environ["CUDA_VISIBLE_DEVICES"] = slot.gpus
-        words = command_line(self._sweep, record.params, folder / ARGS)
-        program = python_program(words, environ) if self._program else None
-        is_same = program and self._program and program.start == self._program.start
-        argv = program.arguments if program and is_same else None
-        return Launch(words, argv, environ, str(folder / process.OUTPUT))
-
     # Watching them
 
     def _look(self) -> None:
         """Wait for something to happen, or for the next look at what was logged."""
-        for slot, event in self._new_events():
+        for slot, event in self._crew.news(POLL):
             if event.kind == BEGUN and slot.running:
                 self._note_begin(slot.running, slot, event)
             elif event.kind == ENDED and slot.running:
                 self._end(slot, event.about)
             elif event.kind == COLD:
-                self._start_cold(slot, event.about)
+                self._crew.start_cold(slot, event.about)
             elif event.kind == LOST:
                 self._replace(slot)
         stopped = set(self._source.stops())
@@ -333,16 +251,6 @@ class Loop:
             self._growth.look(memory)
         if time.monotonic() > self._deadline:
             raise Interrupted("the time limit is reached")
-
-    def _new_events(self) -> Iterator[tuple[Slot, Event]]:
-        """What the workers have to say, as soon as one has; what a replaced one says is left out."""
-        events = []
-        with suppress(Empty):
-            events.append(self._events.get(timeout=POLL))
-            while True:
-                events.append(self._events.get_nowait())
-        for event in events:
-            yield from ((slot, event) for slot in self._slots if slot.worker is event.worker)
 
     def _watch(self, slot: Slot, running: Running, stop: bool) -> None:
         self._read_metrics(running)
@@ -388,9 +296,8 @@ class Loop:
             )
 
     def _note_begin(self, running: Running, slot: Slot, event: Event) -> None:
-        if event.about == "warm" and not any(slot.served for slot in self._slots):
-            self._tell(self._how)
-        slot.served = running.begun = True
+        self._crew.begun(slot, event.about)
+        running.begun = True
         running.since = time.monotonic()
 
     def _end(self, slot: Slot, code: int) -> None:
@@ -471,30 +378,15 @@ class Loop:
 
     # When a worker fails, or all is to end
 
-    def _start_cold(self, slot: Slot, why: str) -> None:
-        """No trial can be forked: start them as new processes."""
-        if self._program:
-            self._program = None
-            self._tell(f"each a new process: {why}")
-        slot.worker.close()
-        (slot.worker,) = process.cold_workers(1, self._events)
-        if slot.launch:
-            slot.launch = replace(slot.launch, argv=None)
-            slot.worker.start(slot.launch)
-
     def _replace(self, slot: Slot) -> None:
         """A keeper is gone, and its trial with it; the trial goes on, with another keeper."""
-        if not slot.served:
-            last = last_lines(self._folder / WARM_LOG, 1) if self._program else []
-            return self._start_cold(slot, " ".join(["importing beforehand has failed:", *last]))
-        (slot.worker,) = self._workers(1)
-        slot.served = False
-        if running := slot.running:
+        had_begun = slot.served
+        self._crew.renew(slot)
+        if had_begun and (running := slot.running):
             slot.running = slot.launch = None
             if not self._goes_on(running.record):
                 reason = "was lost several times: something ends its keeper"
                 self._source.ended(replace(running.record, state=FAILED, reason=reason))
-        return None
 
     def _stop_all(self) -> None:
         """End the running trials; what completes meanwhile counts."""
@@ -518,7 +410,7 @@ class Loop:
         while time.monotonic() < until:
             if not any(slot.running and slot.running.begun for slot in self._slots):
                 return
-            for slot, event in self._new_events():
+            for slot, event in self._crew.news(POLL):
                 if event.kind == BEGUN:
                     if slot.running:
                         slot.running.begun = True
