@@ -137,6 +137,34 @@ def test_killed_at_random_no_training_repeats_more_than_an_epoch(bake: Bake) -> 
     assert names == {".pt"}
 
 
+LINGERS = """
+import time
+if not Path("killed").exists():
+    Path(f"ended-{os.getpid()}").touch()
+    time.sleep(600)
+"""
+
+
+def test_killed_at_its_very_end_a_training_is_not_repeated(bake: Bake) -> None:
+    root = project(bake)
+    with (root / "modules" / "train.py").open("a") as file:
+        file.write(LINGERS)
+    process = start(root)
+    try:
+        wait_until(lambda: len(list(root.glob("ended-*"))) == 2, 120)
+        (root / "killed").touch()
+        kill_everything(root)
+        process.wait()
+        process = start(root)
+        assert process.wait(timeout=300) == 0
+    finally:
+        kill_everything(root)
+        process.wait()
+    assert max(epochs(root).values()) == 1
+    assert {record["state"] for record in records(root).values()} == {"completed"}
+    assert not list((root / "results" / "checkpoints").glob("*.state"))
+
+
 # --- other programs -------------------------------------------------------------------------------
 
 # It notes each start, and logs ten values; given a folder, it goes on from where it was.

@@ -336,6 +336,20 @@ def test_what_was_logged_but_not_saved_is_logged_again_at_its_step(
     assert logged[1] == logged[2]
 
 
+def test_in_a_sweep_that_did_not_see_it_end_it_trains_nothing_again(
+    here: Path,
+    logged: list[tuple[int, dict[str, float]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WANDB_SWEEP_ID", "abcd1234")
+    for _ in range(2):
+        run_main(monkeypatch, "--epochs=2", "--test")
+    assert [step for step, _ in logged] == [1, 2]
+    first, again = capsys.readouterr().out.split("going on after epoch 2\n")
+    assert first.splitlines()[-2:] == again.splitlines()
+
+
 def another_seed(_: Path) -> list[str]:
     return ["--epochs=3", "--seed=1"]
 

@@ -117,10 +117,9 @@ def main() -> None:
             f"loss/valid {valid_loss:.4f}  {METRIC} {accuracy:.4f}",
             flush=True,
         )
-        if epoch < args.epochs:
-            states = {name: part.state_dict() for name, part in parts.items()}
-            random = torch.get_rng_state()
-            save(unfinished, training=training, epoch=epoch, best=best, random=random, **states)
+        states = {name: part.state_dict() for name, part in parts.items()}
+        random = torch.get_rng_state()
+        save(unfinished, training=training, epoch=epoch, best=best, random=random, **states)
     print(f"best {METRIC} {best:.4f} in {checkpoint}")
 
     if test:
@@ -130,7 +129,8 @@ def main() -> None:
         print(f"accuracy01/test {accuracy:.4f}")
     run.finish()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nothing is left to be cut off
-    unfinished.unlink(missing_ok=True)
+    if "WANDB_SWEEP_ID" not in os.environ:  # a sweep does it, once it has seen this end
+        unfinished.unlink(missing_ok=True)
 
 
 def make_optimizer(name: str, model: nn.Module, lr: float) -> Optimizer:
