@@ -111,7 +111,7 @@ class Crew:
         """Let `news` return at once."""
         self._events.put(Event(None, WOKEN))
 
-    def open(self) -> None:
+    def announce(self) -> None:
         """Say how trials start, if that is known before the first has begun."""
         if not self._program:
             self._tell()

@@ -117,7 +117,7 @@ class Loop:
 
         Raises: KeyboardInterrupt, Interrupted and whatever else ends it; no trial then runs on.
         """
-        self._crew.open()
+        self._crew.announce()
         try:
             with interruptible():
                 try:
