@@ -33,6 +33,7 @@ metric: {{name: accuracy01/valid, goal: maximize}}
 parameters:
   seed: {{values: {list(range(TRIALS))}}}
 """
+SWEEPING = ("--sweep", "config/gpus.yaml")
 ENDING = 20
 """Seconds after which nothing of a sweep may be left on a GPU."""
 
@@ -66,31 +67,31 @@ def turns() -> list[list[str]]:
     return [list(WAYS) if number % 2 else list(WAYS)[::-1] for number in range(ROUNDS)]
 
 
-def words(options: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "hypertrain", "--sweep", "config/gpus.yaml", *options]
+def start(project: Path, *options: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "hypertrain", *options],
+        cwd=project,
+        env={**os.environ, "WANDB_MODE": "offline"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
-def environ() -> dict[str, str]:
-    return {**os.environ, "WANDB_MODE": "offline", "PYTHONUNBUFFERED": "1"}
+def output(project: Path, *options: str) -> str:
+    process = start(project, *options)
+    said, _ = process.communicate()
+    if process.returncode:
+        sys.exit(f"hypertrain {' '.join(options)}: {said}")
+    return said
 
 
 def sweep(project: Path, options: Sequence[str]) -> dict[str, Any]:
     """Seconds of the whole sweep, what it said of its workers, and each trial's value."""
     shutil.rmtree(project / "results", ignore_errors=True)
     began = time.perf_counter()
-    told = subprocess.run(
-        words(options), cwd=project, env=environ(), capture_output=True, text=True, check=True
-    ).stdout
+    told = output(project, *SWEEPING, *options)
     seconds = time.perf_counter() - began
-    shown = subprocess.run(
-        [sys.executable, "-m", "hypertrain", "leaderboard", "--json"],
-        cwd=project,
-        env=environ(),
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    trials = json.loads(shown)["trials"]
+    trials = json.loads(output(project, "leaderboard", "--json"))["trials"]
     spans = [(trial["begun"], trial["ended"]) for trial in trials]
     found = {
         "options": list(options),
@@ -110,14 +111,12 @@ def left_after(
 ) -> list[int]:
     """Processes that a sweep which ends by this signal leaves on a GPU."""
     shutil.rmtree(project / "results", ignore_errors=True)
-    tuner = subprocess.Popen(
-        words(WAYS["auto"]), cwd=project, env=environ(), stdout=subprocess.DEVNULL
-    )
+    tuner = start(project, *SWEEPING, *WAYS["auto"])
     while tuner.poll() is None and not processes(boards) - before:
         time.sleep(0.1)
     time.sleep(5)
     tuner.send_signal(number)
-    tuner.wait()
+    tuner.communicate()
     until = time.monotonic() + ENDING
     while (left := processes(boards) - before) and time.monotonic() < until:
         time.sleep(0.1)

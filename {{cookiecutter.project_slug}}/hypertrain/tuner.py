@@ -107,8 +107,8 @@ class Loop:
         self._crew = self._hire()
         self._slots = self._crew.slots
         before = gpus.memory(limits.share.places) if limits.share.grows else None
-        at_most = limits.workers // max(1, len(limits.share.places))
-        self._growth = Growth(at_most, before) if before else None
+        self._places = max(1, len(limits.share.places))
+        self._growth = Growth(limits.workers // self._places, before) if before else None
 
     # From the first trial to the last
 
@@ -177,7 +177,7 @@ class Loop:
 
     def _which_there(self, slot: Slot) -> int:
         """The slots of one GPU are numbered, and those below `at_once` are in use."""
-        return slot.number // max(1, len(self._limits.share.places))
+        return slot.number // self._places
 
     def _start(self, record: Record, slot: Slot, alone: Iterable[Slot] = ()) -> None:
         """A trial that has begun before was cut off: what it left stays, for it to go on."""
