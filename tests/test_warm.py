@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import platform
@@ -132,6 +133,22 @@ def test_modules_on_the_path_and_editable_ones_are_own(
     assert told(read_program("train.py").steps) == ["csv"]
     monkeypatch.syspath_prepend(str(folder / "lib"))
     assert told(read_program("train.py").steps) == ["wave", "csv"]
+
+
+def test_packages_of_another_environment_are_not_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `.pth` file leads to them, or PYTHONPATH, as on clusters that offer packages as modules."""
+    packages = folder / "there" / "lib" / "site-packages"
+    write(packages, {"theirs/__init__.py": "", "own.py": ""})
+    write(folder, {"train.py": "import theirs\nimport own\nimport csv", "own.py": "import wave"})
+    monkeypatch.syspath_prepend(str(packages))
+    assert told(read_program("train.py").steps) == ["theirs", "wave", "csv"]
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    monkeypatch.setitem(sys.modules, "theirs", importlib.import_module("theirs"))
+    assert shadowed(folder / "scripts", []) is None
+    monkeypatch.setitem(sys.modules, "own", sys)  # another one of this name
+    assert shadowed(folder / "scripts", []) == str(packages / "own.py")
 
 
 # ---- own modules that have the name of a library

@@ -6,8 +6,6 @@ beforehand. The order counts, and what the program puts into its environment in 
 
 import ast
 import importlib.util
-import os
-import site
 import sysconfig
 import warnings
 from collections.abc import Sequence
@@ -178,20 +176,18 @@ def _is_library(spec: ModuleSpec) -> bool:
     if spec.origin in ("built-in", "frozen"):
         return True
     places = [spec.origin, *(spec.submodule_search_locations or ())]
-    return any(place and _is_below(place, LIBRARIES) for place in places)
+    return any(place and _is_of_library(Path(place)) for place in places)
 
 
-def _library_folders() -> list[str]:
-    paths = sysconfig.get_paths()
-    named = [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return [*named, *site.getsitepackages(), site.getusersitepackages()]
+def _is_of_library(place: Path) -> bool:
+    """This environment's, or another's that a `.pth` file or PYTHONPATH leads to."""
+    folders = ("stdlib", "platstdlib", "purelib", "platlib")
+    return any(place.is_relative_to(STANDARD[name]) for name in folders) or any(
+        name in place.parts for name in ("site-packages", "dist-packages")
+    )
 
 
-def _is_below(place: str, folders: Sequence[str]) -> bool:
-    return any(place.startswith(f"{folder}{os.sep}") for folder in folders)
-
-
-LIBRARIES = _library_folders()
+STANDARD = sysconfig.get_paths()
 
 
 def _is_main_guard(test: ast.expr) -> bool:

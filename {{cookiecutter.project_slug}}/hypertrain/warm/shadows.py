@@ -26,7 +26,15 @@ def shadowed(first: Path, trees: Iterable[ast.Module]) -> str | None:
         folders += _below(Path.cwd(), DEEPEST)
     loaded = {name.partition(".")[0] for name in sys.modules} - {"__main__", "hypertrain"}
     own = (entry for folder in folders for entry in _modules(folder))
-    return next((str(file) for name, file in own if name in loaded), None)
+    in_the_way = (file for name, file in own if name in loaded and not _is_loaded(name, file))
+    return next(map(str, in_the_way), None)
+
+
+def _is_loaded(name: str, file: Path) -> bool:
+    """Whether it is the library itself: PYTHONPATH may lead to an environment's packages."""
+    loaded: str | None = getattr(sys.modules[name], "__file__", None)
+    itself = file.resolve()
+    return loaded is not None and Path(loaded).resolve() in (itself, itself / "__init__.py")
 
 
 def _extends_path(tree: ast.Module) -> bool:
