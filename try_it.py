@@ -52,7 +52,8 @@ def environment(what: str, folder: Path, *packages: "str | Path") -> Path:
     venv.create(folder, symlinks=os.name != "nt")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pip = ("-m", "pip", "--disable-pip-version-check", "--python", python)
-    quietly(f"Installing {what}", sys.executable, *pip, "install", *packages)
+    # Most of it is never imported; what is, Python compiles then.
+    quietly(f"Installing {what}", sys.executable, *pip, "install", "--no-compile", *packages)
     return python
 
 

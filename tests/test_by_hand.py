@@ -100,12 +100,9 @@ def by_hand(plain_project: Path, tmp_path_factory: pytest.TempPathFactory) -> By
     def run(shape: Shape, count: int) -> Outcome:
         found = known.setdefault(shape.name, [])
         folder = tmp_path_factory.mktemp("by-hand")
-
-        def one(number: int) -> Outcome:
+        for number in range(len(found), count):
             place = ways.lay_out(shape, plain_project, folder / str(number))
-            return ways.by_hand(place, shape.points[number])
-
-        found += ways.at_once(shape.workers, one, range(len(found), count))
+            found.append(ways.by_hand(place, shape.points[number]))
         return outcome.together(found[:count])
 
     return run
@@ -146,16 +143,12 @@ def test_a_trial_is_the_command_run_by_hand_whichever_way_it_runs(
         *([cold] if shape.is_python else []),
         *([] if name == ENDS_OTHERWISE_ONLINE else [through_the_agent]),
     ]
-
-    def told(way: Callable[[Place], Outcome]) -> list[str]:
+    told = []
+    for way in ways_to_run:
         found = way(lay_out(shape, way.__name__))
         expected = by_hand(shape, len(found.trials))
-        return [f"{way.__name__}: {text}" for text in judge(shape, expected, found)]
-
-    by_hand(shape, len(shape.points))
-    assert [
-        text for lines in ways.at_once(shape.workers, told, ways_to_run) for text in lines
-    ] == []
+        told += [f"{way.__name__}: {text}" for text in judge(shape, expected, found)]
+    assert told == []
 
 
 def judge(shape: Shape, expected: Outcome, found: Outcome) -> list[str]:

@@ -16,12 +16,11 @@ import sys
 import time
 import uuid
 import venv
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import outcome
 import wandb_api
@@ -31,9 +30,6 @@ from environments import commands, environment
 from outcome import Ids, Outcome
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 from wandb.sdk.lib.config_util import save_config_file_from_dict
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 SHAPES = ROOT / "tests" / "shapes"
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
@@ -298,9 +294,3 @@ def marked(place: Place) -> dict[int, str]:
                 words = (entry / "cmdline").read_bytes().decode(errors="replace")
                 found[int(entry.name)] = words.replace("\0", " ").strip()
     return found
-
-
-def at_once(count: int, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """The function's results for the items, `count` calls at a time."""
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(function, items))
