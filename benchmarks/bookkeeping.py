@@ -82,7 +82,7 @@ def tune(
     terminal: bool = False,
 ) -> None:
     """Run the sweep with two workers; `trial` stands for all that they would start."""
-    from hypertrain.local import Asked, tune
+    from hypertrain.local.tune import Asked, tune
     from hypertrain.machine import Share
     from hypertrain.sweepfile.sweep import load
     from hypertrain.trial import process

@@ -21,7 +21,7 @@ import numpy as np
 import optuna
 import pytest
 from hypertrain import UserError
-from hypertrain.local import LocalSource
+from hypertrain.local.points import SearchPoints
 from hypertrain.results.checkpoints import Checkpoints
 from hypertrain.results.journal import FAILED, Journal
 from hypertrain.results.sources import fingerprint, sources
@@ -705,8 +705,8 @@ def test_a_failed_or_running_trial_counts_as_impute_says(
     one = sweep(tmp_path, method="bayes", metric=metric, parameters={"x": {"min": 0.0, "max": 1.0}})
     with Journal(tmp_path / "results" / f"sweep-{one.id}") as journal:
 
-        def source() -> tuple[LocalSource, Told]:
-            made = LocalSource(one, journal, 1, 5, False, Console(file=StringIO()))
+        def source() -> tuple[SearchPoints, Told]:
+            made = SearchPoints(one, journal, 1, 5, False, Console(file=StringIO()))
             made._search = search = Told()
             return made, search
 

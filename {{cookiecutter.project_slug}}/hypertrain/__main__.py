@@ -94,11 +94,11 @@ def _run(arguments: argparse.Namespace) -> int:
                 load(file, root), root, _limits(arguments), asked, _console(lasting=True)
             )
         case _:
-            from hypertrain import local
+            from hypertrain.local import tune
 
             limits, sweep = _limits(arguments), load(file, root)
-            given = local.Asked(arguments.count, arguments.anew, arguments.retry)
-            return local.tune(sweep, root, limits, given, _console(lasting=True))
+            given = tune.Asked(arguments.count, arguments.anew, arguments.retry)
+            return tune.tune(sweep, root, limits, given, _console(lasting=True))
 
 
 def _here() -> Path:

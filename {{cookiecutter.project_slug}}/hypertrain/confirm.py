@@ -18,8 +18,9 @@ from rich.console import Console
 from hypertrain import UserError, inside_wandb
 from hypertrain.answers.dead import dead_parameters
 from hypertrain.answers.paired import Verdict, verdict
-from hypertrain.interrupts import Interrupted
-from hypertrain.local import INTERRUPTED, not_again, refuse_mode, wandb_mode
+from hypertrain.interrupts import INTERRUPTED, Interrupted
+from hypertrain.local.mode import refuse_mode, wandb_mode
+from hypertrain.local.points import not_again
 from hypertrain.results.earlier import key
 from hypertrain.results.folder import describe
 from hypertrain.results.identity import prefix

@@ -195,9 +195,7 @@ class Loop:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         self._source.begun(record)
-        metric = self._sweep.metric.name if self._sweep.metric else None
-        reader = Reader(folder / process.METRICS, metric)
-        slot.running = Running(record, reader, time.monotonic(), alone=list(alone))
+        slot.running = Running(record, self._reader(folder), time.monotonic(), alone=list(alone))
         for other in self._slots:
             if other.running and other is not slot:
                 other.running.beside.add(slot.number)
@@ -214,13 +212,15 @@ class Loop:
         """A trial has run to its end with no tuner there to see it: it counts."""
         self._source.begun(record)
         spent = ended - (record.begun or ended)
-        metric = self._sweep.metric.name if self._sweep.metric else None
-        reader = Reader(folder / process.METRICS, metric)
-        running = Running(record, reader, time.monotonic() - spent)
+        running = Running(record, self._reader(folder), time.monotonic() - spent)
         self._read_metrics(running)
         record = replace(self._outcome(running, 0), ended=ended)
         self._source.ended(record)
         self.checkpoints.ended(self._source.run(record).id, record.value, record.done)
+
+    def _reader(self, folder: Path) -> Reader:
+        metric = self._sweep.metric.name if self._sweep.metric else None
+        return Reader(folder / process.METRICS, metric)
 
     def _wait_for_its_end(self, record: Record, output: Path) -> None:
         """A trial whose tuner was killed gets a while to end by itself: it must not run twice."""

@@ -1,135 +1,46 @@
-"""The sweep of one machine: its own search is the source of its trials."""
+"""Points from a search: the source of the trials of this machine's own sweep."""
 
 import itertools
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from operator import itemgetter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from hypertrain import UserError, inside_wandb
+from hypertrain import inside_wandb
 from hypertrain.interrupts import Interrupted
-from hypertrain.results.checkpoints import FOLDER, Checkpoints
-from hypertrain.results.earlier import earlier, key, misspelt, take
+from hypertrain.results.checkpoints import Checkpoints
+from hypertrain.results.earlier import key, misspelt, take
 from hypertrain.results.folder import About
 from hypertrain.results.identity import prefix
-from hypertrain.results.journal import FAILED, Journal, Record, unwritable
+from hypertrain.results.journal import FAILED, Journal, Record
 from hypertrain.results.metrics import Reader
 from hypertrain.results.outcome import Outcome, of_records
 from hypertrain.results.series import METRICS, names
 from hypertrain.results.sources import fingerprint, sources
 from hypertrain.search.ahead import Ahead
-from hypertrain.search.axes import axes, size
 from hypertrain.search.hyperband import Hyperband
 from hypertrain.search.search import new_search, params_at
 from hypertrain.show import summary
 from hypertrain.show.report import live_report
 from hypertrain.show.screen import Screen
 from hypertrain.show.words import counted
-from hypertrain.sweepfile.hints import nearest
 from hypertrain.sweepfile.sweep import Sweep
-from hypertrain.trial.command import command_line
 from hypertrain.trial.run import Run
-from hypertrain.tuner import Limits, Loop
 
 if TYPE_CHECKING:
     from hypertrain.online.page import Page
 
 ALIKE = 3
 """So many trials that fail alike, with none completed, end the sweep."""
-INTERRUPTED = "interrupted"
 NEIGHBOURS = 5.0
 """Seconds between two looks at which other sweeps run here."""
-ENDLESS = 1000
-"""Nobody means more points than these to be tried all, except of a grid."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """count: of trials in all. anew: take over none that another sweep has trained already.
-
-    retry: try failed trials again, even though the program is the same.
-    """
-
-    count: int | None = None
-    anew: bool = False
-    retry: bool = False
-
-
-def tune(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Console) -> int:
-    """Run the sweep, or what is left of it; return the exit status.
-
-    Raises: UserError when it cannot start.
-    """
-    count = min((n for n in (asked.count, sweep.run_cap) if n), default=None)
-    if count is None and limits.seconds is None and (why := _endless(sweep)):
-        raise UserError(
-            f"{sweep.path}: run_cap: method {sweep.method} {why}; add "
-            "`run_cap: 30` to the file, or give --count 30 or --time-limit 1h"
-        )
-    refuse_mode()
-    command_line(sweep, {}, Path())  # refuses an unknown macro before anything is written
-    results = Path("results") / f"sweep-{sweep.id}"
-    with Journal(root / results) as journal:
-        source = LocalSource(sweep, journal, limits.workers, count, asked.retry, console)
-
-        def before() -> None:
-            told = summary.before(console, sweep, root, results, source.total, source.done)
-            again = {} if asked.anew else earlier(root, journal.folder, sweep, told.code)
-            source.knows(told, again)
-            source.tell_failed()
-            if journal.elsewhere:
-                source.screen.say(
-                    f"{results} was not closed by {journal.elsewhere}; if that still runs, stop it: "
-                    "both would run the same trials"
-                )
-            for warning in sweep.warnings:
-                source.screen.say(warning)
-
-        try:
-            interruption = run(sweep, root, limits, source, before)
-        except OSError as error:
-            raise UserError(unwritable(results, error)) from None
-        if interruption is None:
-            source.tell_exhausted()
-        summary.after(console, sweep, results, journal, interruption)
-        source.leave_page(over=interruption is None)
-        if interruption == INTERRUPTED:
-            return 130
-        return 0 if any(record.done for record in journal.records.values()) else 1
-
-
-def run(
-    sweep: Sweep, root: Path, limits: Limits, source: "LocalSource", before: Callable[[], None]
-) -> str | None:
-    """Run what is left; return why it ended earlier than that, if it did."""
-    if source.is_over:
-        before()
-        return None
-    try:
-        loop = Loop(sweep, root, source.folder, limits, source, source.screen.say)
-        wandb_mode()  # the trials' parent warms up meanwhile
-        source.join_page()
-        before()
-        source.restore(loop.checkpoints)
-        with source.screen:
-            loop.run()
-        if loop.checkpoints.removed:
-            models = f"of the best {limits.keep} trials" if limits.keep else "of no trial"
-            source.screen.say(f"Checkpoints stay {models}, in {FOLDER} (--keep all keeps all)")
-        return None
-    except (KeyboardInterrupt, Interrupted) as error:
-        return str(error) or INTERRUPTED
-    finally:
-        source.close()
-
-
-class LocalSource:
+class SearchPoints:
     """Trials of a search whose journal is on disk: goes on from what that holds."""
 
     def __init__(
@@ -415,14 +326,6 @@ class LocalSource:
             raise Interrupted(f"every trial fails alike ({record.reason})")
 
 
-def _endless(sweep: Sweep) -> str | None:
-    """Why a search must be told when to end; None if it ends by itself, as a grid does."""
-    points = None if sweep.method == "grid" else size(axes(sweep.space))
-    if sweep.method == "grid" or (points is not None and points <= ENDLESS):
-        return None
-    return "never ends by itself" if points is None else f"would end after {points:,} trials"
-
-
 def _failed(count: int) -> str:
     return f"{counted(count, 'failed trial')} {'is' if count == 1 else 'are'}"
 
@@ -431,31 +334,3 @@ def not_again(count: int) -> str | None:
     """What to say of failed trials that are left as they are."""
     why = "the program is the same (--retry tries them)"
     return f"{_failed(count)} not tried again: {why}" if count else None
-
-
-MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
-
-
-def refuse_mode() -> None:
-    """Before anything begins: W&B would refuse it in every trial."""
-    mode = os.environ.get("WANDB_MODE")
-    if mode and mode not in MODES:
-        near = nearest(mode.casefold(), MODES) or "offline"
-        raise UserError(
-            f"WANDB_MODE: {mode!r} is none of {', '.join(MODES)}; write WANDB_MODE={near}"
-        )
-    if not mode:
-        os.environ.pop("WANDB_MODE", None)  # W&B does not take an empty one for none
-
-
-def wandb_mode() -> None:
-    """Decide whether the trials' runs go online or stay offline, and say so in the environment."""
-    if os.environ.get("WANDB_MODE"):
-        return
-    import wandb
-
-    try:
-        account = inside_wandb.has_key()
-    except (wandb.Error, OSError) as error:
-        raise UserError(f"W&B: {error}") from None
-    os.environ["WANDB_MODE"] = "online" if account else "offline"

@@ -1,0 +1,1 @@
+"""The sweep of one machine: its own search, its own results."""
