@@ -62,7 +62,8 @@ def write_sweep(root: Path, program: str, **sweep: Any) -> list[str]:
 
 def environment(**more: str) -> dict[str, str]:
     """No account, no settings of whoever runs the tests."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "OMP_", "NETRC"))}
+    ours = ("WANDB_", "OMP_", "NETRC", "PYTHONDONTWRITE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**kept, "HOME": "/nonexistent", "NETRC": os.devnull, **more}
 
 
