@@ -21,7 +21,7 @@ def main() -> None:
     # The official engine, to compare with; by its metadata it would want an older NumPy.
     python = environment("W&B's search engine", folder, "--no-deps", "sweeps==0.3.0")
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # caches in the template would be baked along
-    # So nothing is compiled on the way; what packages do not compile is not theirs to import.
+    # Once, on all cores, since tests write none; a few files of packages are templates, no Python.
     compiling = [str(python), "-m", "compileall", "-qq", "-j0", str(folder)]
     subprocess.run(compiling, check=False)  # noqa: S603
     os.chdir(ROOT)
