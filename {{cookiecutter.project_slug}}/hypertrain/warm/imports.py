@@ -15,6 +15,9 @@ from pathlib import Path
 
 from hypertrain.warm.environ import ENVIRON, Set, constants, mentions, writes
 
+LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+PACKAGES = ("site-packages", "dist-packages")
+
 
 @dataclass(frozen=True)
 class Import:
@@ -181,13 +184,8 @@ def _is_library(spec: ModuleSpec) -> bool:
 
 def _is_of_library(place: Path) -> bool:
     """This environment's, or another's that a `.pth` file or PYTHONPATH leads to."""
-    folders = ("stdlib", "platstdlib", "purelib", "platlib")
-    return any(place.is_relative_to(STANDARD[name]) for name in folders) or any(
-        name in place.parts for name in ("site-packages", "dist-packages")
-    )
-
-
-STANDARD = sysconfig.get_paths()
+    is_here = any(place.is_relative_to(folder) for folder in LIBRARIES)
+    return is_here or any(name in place.parts for name in PACKAGES)
 
 
 def _is_main_guard(test: ast.expr) -> bool:
