@@ -8,7 +8,6 @@ python3 run_tests.py tests/test_answers.py -x
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from try_it import PIP, ROOT, TEMPLATE, environment
 
@@ -21,25 +20,11 @@ def main() -> None:
     environment("what the tests need", folder, *needed, "-c", project / "constraints.txt")
     # The official engine, to compare with; by its metadata it would want an older NumPy.
     python = environment("W&B's search engine", folder, "--no-deps", "sweeps==0.3.0")
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # caches in the template would be baked along
-    compile_what_is_new(python, folder)
     os.chdir(ROOT)
     # One more than cores, as tests wait half of their time; in conftest.py's order.
     side_by_side = [f"--numprocesses={(os.cpu_count() or 1) + 1}", "--no-loadscope-reorder"]
     pytest = [str(python), "-m", "pytest", *side_by_side, *sys.argv[1:]]
     sys.exit(subprocess.run(pytest, check=False).returncode)  # noqa: S603
-
-
-def compile_what_is_new(python: Path, folder: Path) -> None:
-    """On all cores, since tests write no caches; what pip changes shows in its folder's time."""
-    (packages,) = folder.glob("lib/*/site-packages")
-    done = folder / "compiled"
-    if done.exists() and done.stat().st_mtime > packages.stat().st_mtime:
-        return
-    # Its status is that of packages' templates, which are no Python.
-    compiling = [str(python), "-m", "compileall", "-qq", "-j0", str(packages)]
-    subprocess.run(compiling, check=False)  # noqa: S603
-    done.touch()
 
 
 if __name__ == "__main__":

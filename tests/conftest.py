@@ -17,12 +17,16 @@ from pytest_cookies.plugin import Cookies
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-sys.dont_write_bytecode = True  # caches in the template folder would be baked along
 # What a shell starts in the background ignores Ctrl-C and the like, and so would all under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in (signal.SIGQUIT, signal.SIGHUP):
     signal.signal(number, signal.SIG_DFL)
 ROOT = Path(__file__).resolve().parents[1]
+# Python keeps what it compiles, and aside: in the template folder it would be baked along.
+sys.dont_write_bytecode = False
+sys.pycache_prefix = str(ROOT / ".cache" / "pycache")
+os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 Bake = Callable[..., Path]
 LONGEST = (
     "test_readme",

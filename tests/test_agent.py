@@ -200,11 +200,7 @@ def sweep_on(server: Server, points: Sequence[int] = POINTS) -> str:
 
 
 def start(words: list[str], root: Path, server: Server, **env: str) -> subprocess.Popen[bytes]:
-    known = {
-        k: v
-        for k, v in os.environ.items()
-        if not k.startswith(("WANDB", "CUDA", "PYTHONDONTWRITE"))
-    }
+    known = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "CUDA"))}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     home = {"HOME": str(root)}
     return subprocess.Popen(

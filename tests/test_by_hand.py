@@ -46,9 +46,8 @@ SPECIAL = [
     Shape("lightgbm-callback", online=False),
     Shape("log-styles", online=False),
     Shape("table-with-metric", online=False),
-    Shape("torchrun", workers=1),
     # Both ranks write one file of one run: which of their records it keeps is chance.
-    Shape("torchrun-all-ranks-init", workers=1, unpromised=frozenset({"runs", "value"})),
+    Shape("torchrun-all-ranks-init", unpromised=frozenset({"runs", "value"})),
     # How far the other rank gets until it is ended is chance.
     Shape(
         "torchrun-rank-fails",

@@ -63,7 +63,7 @@ def root(searched: Path, tmp_path: Path) -> Path:
 
 
 def hypertrain(root: Path, *words: str, status: int = 0) -> str:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "PYTHONDONTWRITE"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
     done = subprocess.run(
         [sys.executable, "-m", "hypertrain", *words],
         cwd=root,

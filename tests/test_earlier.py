@@ -52,7 +52,7 @@ def write(root: Path, file: str = "test.yaml", **changed: Any) -> list[str]:
 
 
 def run(root: Path, *arguments: str) -> str:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "PYTHONDONTWRITE"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
     done = subprocess.run(
         [sys.executable, "-m", "hypertrain", *arguments, "--workers", "2"],
         cwd=root,

@@ -182,7 +182,7 @@ def test_a_file_system_without_locks_is_named(
 
 def pythonpath() -> dict[str, str]:
     package = Path(journal.__file__).parents[2]
-    return {**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, "PYTHONPATH": str(package)}
 
 
 OPEN = """

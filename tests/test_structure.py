@@ -18,7 +18,7 @@ def test_imports_point_down_only() -> None:
     done = subprocess.run(
         [sys.executable, "-c", linter, "--no-cache"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(TUNER.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": str(TUNER.parent)},
         capture_output=True,
         text=True,
         timeout=120,

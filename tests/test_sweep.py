@@ -62,7 +62,7 @@ def write_sweep(root: Path, program: str, **sweep: Any) -> list[str]:
 
 def environment(**more: str) -> dict[str, str]:
     """No account, no settings of whoever runs the tests."""
-    ours = ("WANDB_", "OMP_", "NETRC", "PYTHONDONTWRITE")
+    ours = ("WANDB_", "OMP_", "NETRC")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**kept, "HOME": "/nonexistent", "NETRC": os.devnull, **more}
 

@@ -196,7 +196,7 @@ def test_all_problems_come_at_once_and_nothing_is_left_behind(root: Path) -> Non
     done = subprocess.run(
         [sys.executable, "-m", "hypertrain"],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": str(package)},
         capture_output=True,
         text=True,
         check=False,

@@ -97,11 +97,7 @@ def hypertrain(root: Path, server: Server) -> Iterator[Start]:
     ) -> Program:
         script = f"import sys, hypertrain.__main__ as command\n{before}\nsys.exit(command.main())"
         python = [sys.executable, *(["-c", script] if before else ["-m", "hypertrain"])]
-        known = {
-            k: v
-            for k, v in os.environ.items()
-            if not k.startswith(("WANDB", "CUDA", "PYTHONDONTWRITE"))
-        }
+        known = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "CUDA"))}
         home = {"HOME": str(root), "COLUMNS": "160"}
         output = root / f"output-{len(started)}.log"
         process = subprocess.Popen(

@@ -93,7 +93,7 @@ def test_what_a_program_imports(
 ) -> None:
     write(folder, {"train.py": text})
     assert told(read_program("train.py").steps) == steps
-    assert not recwarn.list
+    assert not [one for one in recwarn if "invalid escape" in str(one.message)]
 
 
 MODULES = {

@@ -48,7 +48,6 @@ class Shape:
     reason: what the reason of a failing trial must name; None where no trial fails.
     environ: what a user has set beside.
     installed: the project itself is installed, as editable, into an environment in its folder.
-    workers: 1 where two at once would fail by hand too (both want one port).
     online: False where its runs send artifacts, which the server of these tests does not take.
     unpromised: parts of the outcome that differ from one run by hand to the next.
     """
@@ -57,7 +56,6 @@ class Shape:
     reason: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     installed: bool = False
-    workers: int = 2
     online: bool = True
     unpromised: frozenset[str] = frozenset()
 
@@ -215,8 +213,7 @@ def run_command(
 
 def sweep(place: Place, *options: str, before: Callable[[], None] | None = None) -> Outcome:
     """Run the sweep by `python -m hypertrain`."""
-    workers = f"--workers={place.shape.workers}"
-    words = [place.python, "-m", "hypertrain", workers, *options]
+    words = [place.python, "-m", "hypertrain", "--workers=2", *options]
     status = run_command(words, place, {"WANDB_MODE": "offline"}, before)
     left = leftovers(place, patience=2)
     said = place.log.read_text()
