@@ -1,7 +1,10 @@
 """How many epochs early termination spares a search, on learning curves of real trainings.
 
-`python search_early.py table` makes `search_curves.csv` anew: scikit-learn's network on its digits,
-180 points of 27 epochs. Without a word it searches them and prints one line of JSON for each case.
+    .cache/tests/bin/python benchmarks/search_early.py
+
+writes a line of JSON for each case into `search_results/early.jsonl`. With the word `table`, where
+scikit-learn is installed, it makes the curves anew: of its network on its digits, 180 points of 27
+epochs.
 """
 
 import csv
@@ -15,12 +18,17 @@ from dataclasses import replace
 from functools import cache
 from multiprocessing import Pool
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from hypertrain.sweepfile.sweep import Sweep
+import yaml
 
-CURVES = Path(__file__).with_name("search_curves.csv")
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "{{cookiecutter.project_slug}}"))
+from hypertrain.search.hyperband import Hyperband  # noqa: E402
+from hypertrain.search.search import new_search, params_at  # noqa: E402
+from hypertrain.sweepfile.sweep import Sweep, load  # noqa: E402
+
+CURVES, RESULTS = HERE / "search_curves.csv", HERE / "search_results" / "early.jsonl"
 EPOCHS, TRIALS, SEEDS = 27, 30, 10
 CHOICES: dict[str, list[Any]] = {
     "lr": [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001],
@@ -53,9 +61,6 @@ def searched(early: Mapping[str, Any] | None, seed: int) -> list[Look]:
 
     A search that stops trials early goes on for the epochs of TRIALS whole ones.
     """
-    from hypertrain.search.hyperband import Hyperband
-    from hypertrain.search.search import new_search
-
     sweep = sweep_of(early, seed)
     search, hyperband = new_search(sweep), Hyperband(sweep.bands) if sweep.bands else None
     spent, best, found = 0, float("inf"), []
@@ -83,8 +88,6 @@ def promoted(seed: int) -> list[Look]:
 
     Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, 2018 (ASHA).
     """
-    from hypertrain.search.search import new_search
-
     sweep = sweep_of(None, seed)
     search = new_search(sweep)
     curves: list[list[float]] = []
@@ -112,10 +115,7 @@ def promotable(reached: Sequence[Mapping[int, float]]) -> Iterator[tuple[int, in
         yield from ((trial, rung + 1) for trial in leaders if trial not in reached[rung + 1])
 
 
-def sweep_of(early: Mapping[str, Any] | None, seed: int) -> "Sweep":
-    import yaml
-    from hypertrain.sweepfile.sweep import load
-
+def sweep_of(early: Mapping[str, Any] | None, seed: int) -> Sweep:
     config = {
         "program": "train.py",
         "method": "bayes",
@@ -130,14 +130,13 @@ def sweep_of(early: Mapping[str, Any] | None, seed: int) -> "Sweep":
         return replace(load(file, file.parent), id=f"seed-{seed}")
 
 
-def curve_at(sweep: "Sweep", point: list[float]) -> list[float]:
-    from hypertrain.search.search import params_at
-
+def curve_at(sweep: Sweep, point: list[float]) -> list[float]:
     params = params_at(sweep.space, point)
     return curves()[tuple(params[name] for name in CHOICES)]
 
 
 def compare() -> None:
+    lines = []
     for seed in range(SEEDS):
         runs = {name: searched(early, seed) for name, early in EARLY.items()}
         runs["second chances"] = promoted(seed)
@@ -145,7 +144,9 @@ def compare() -> None:
         for name, run in runs.items():
             needed = next((spent for spent, best in run if best <= target), None)
             last = {"turns": len(run), "best": run[-1][1]}
-            print(json.dumps({"early": name, "seed": seed, "epochs": needed, **last}), flush=True)
+            lines.append(json.dumps({"early": name, "seed": seed, "epochs": needed, **last}))
+            print(lines[-1], flush=True)
+    RESULTS.write_text("\n".join([*lines, ""]))
 
 
 # The table of real trainings
