@@ -23,7 +23,7 @@ import ways
 from _pytest.mark import ParameterSet
 from conftest import Bake, tree
 from outcome import Outcome
-from ways import SHAPES, Place, Shape
+from ways import SHAPES, Place, Shape, TookTooLongError
 
 NOTHING: frozenset[str] = frozenset()
 SPECIAL = [
@@ -144,7 +144,14 @@ def test_a_trial_is_the_command_run_by_hand_whichever_way_it_runs(
     ]
     told = []
     for way in ways_to_run:
-        found = way(lay_out(shape, way.__name__))
+        try:
+            found = way(lay_out(shape, way.__name__))
+        except TookTooLongError:
+            if way is not through_the_agent:
+                raise
+            # wandb 0.31 (`ServiceConnection.teardown`): where its service answers something just
+            # when a program ends without `finish`, each waits for the other for good.
+            found = way(lay_out(shape, "once-more"))
         expected = by_hand(shape, len(found.trials))
         told += [f"{way.__name__}: {text}" for text in judge(shape, expected, found)]
     assert told == []

@@ -82,6 +82,10 @@ class Shape:
         return [{name: whole(value) for name, value in point.items()} for point in drawn]
 
 
+class TookTooLongError(AssertionError):
+    """A command did not end."""
+
+
 def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -203,9 +207,8 @@ def run_command(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            raise AssertionError(
-                f"{words} took too long:\n{place.log.read_text()[-3000:]}"
-            ) from None
+            leftovers(place, patience=0)
+            raise TookTooLongError(f"{words}:\n{place.log.read_text()[-3000:]}") from None
 
 
 # As a sweep
