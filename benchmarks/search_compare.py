@@ -113,11 +113,14 @@ def report(found: Found) -> str:
     from search_tables import CHOOSING, FINAL
 
     parts = []
+    without_ax = {engine: cases for engine, cases in found.items() if engine != "ax"}
     for title, tables in (("Final tables", FINAL), ("Tables for choosing", CHOOSING)):
         columns = [
-            (budget, workers, ranks(found, tables, budget, workers))
+            (budget, workers, ranks(ranked, tables, budget, workers))
             for budget in (30, 100)
+            for ranked in (without_ax, found)
             for workers in (1, 4)
+            if ranked is without_ax or covers(found.get("ax", {}), tables, budget, workers)
         ]
         if any(seeds for _, _, (seeds, _) in columns):
             parts += [f"### {title}: {', '.join(tables)}", rank_table(columns)]
