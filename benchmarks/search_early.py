@@ -11,22 +11,19 @@ import csv
 import itertools
 import json
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "{{cookiecutter.project_slug}}"))
 from hypertrain.search.hyperband import Hyperband  # noqa: E402
 from hypertrain.search.search import new_search, params_at  # noqa: E402
-from hypertrain.sweepfile.sweep import Sweep, load  # noqa: E402
+from hypertrain.sweepfile.sweep import Sweep  # noqa: E402
+from search_sweep import sweep_of  # noqa: E402
 
 CURVES, RESULTS = HERE / "search_curves.csv", HERE / "search_results" / "early.jsonl"
 EPOCHS, TRIALS, SEEDS = 27, 30, 10
@@ -35,6 +32,11 @@ CHOICES: dict[str, list[Any]] = {
     "solver": ["sgd", "adam"],
     "batch_size": [16, 32, 64, 128, 256],
     "units": [16, 64],
+}
+SWEEP: dict[str, Any] = {
+    "method": "bayes",
+    "metric": {"name": "loss", "goal": "minimize"},
+    "parameters": {name: {"values": values} for name, values in CHOICES.items()},
 }
 EARLY: dict[str, dict[str, Any] | None] = {
     "full": None,
@@ -61,7 +63,7 @@ def searched(early: Mapping[str, Any] | None, seed: int) -> list[Look]:
 
     A search that stops trials early goes on for the epochs of TRIALS whole ones.
     """
-    sweep = sweep_of(early, seed)
+    sweep = sweep_of(SWEEP | ({"early_terminate": early} if early else {}), seed)
     search, hyperband = new_search(sweep), Hyperband(sweep.bands) if sweep.bands else None
     spent, best, found = 0, float("inf"), []
     for number in itertools.count(1):
@@ -88,7 +90,7 @@ def promoted(seed: int) -> list[Look]:
 
     Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, 2018 (ASHA).
     """
-    sweep = sweep_of(None, seed)
+    sweep = sweep_of(SWEEP, seed)
     search = new_search(sweep)
     curves: list[list[float]] = []
     reached: list[dict[int, float]] = [{} for _ in RUNGS]  # the best loss of each trial there
@@ -113,21 +115,6 @@ def promotable(reached: Sequence[Mapping[int, float]]) -> Iterator[tuple[int, in
     for rung, losses in reversed(list(enumerate(reached[:-1]))):
         leaders = sorted(losses, key=losses.__getitem__)[: len(losses) // ETA]
         yield from ((trial, rung + 1) for trial in leaders if trial not in reached[rung + 1])
-
-
-def sweep_of(early: Mapping[str, Any] | None, seed: int) -> Sweep:
-    config = {
-        "program": "train.py",
-        "method": "bayes",
-        "metric": {"name": "loss", "goal": "minimize"},
-        "parameters": {name: {"values": values} for name, values in CHOICES.items()},
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "sweep.yaml"
-        (file.parent / "train.py").touch()
-        keys = {"early_terminate": dict(early)} if early else {}
-        file.write_text(yaml.safe_dump(config | keys))
-        return replace(load(file, file.parent), id=f"seed-{seed}")
 
 
 def curve_at(sweep: Sweep, point: list[float]) -> list[float]:

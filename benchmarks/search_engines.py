@@ -11,7 +11,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -42,23 +41,12 @@ class Ours(Engine):
     method = "bayes"
 
     def __init__(self, table: Table, seed: int, budget: int) -> None:
-        import yaml
         from hypertrain.search.search import new_search, params_at
-        from hypertrain.sweepfile.sweep import load
+        from search_sweep import sweep_of
 
-        config = {
-            "program": "train.py",
-            "method": self.method,
-            "metric": {"name": "loss", "goal": "minimize"},
-            "parameters": {
-                n: {"values": c} for n, c in zip(table.names, table.choices, strict=True)
-            },
-        }
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder)
-            (root / "train.py").touch()
-            (root / "sweep.yaml").write_text(yaml.safe_dump(config))
-            sweep = replace(load(root / "sweep.yaml", root), id=f"seed-{seed}")
+        parameters = {n: {"values": c} for n, c in zip(table.names, table.choices, strict=True)}
+        metric = {"name": "loss", "goal": "minimize"}
+        sweep = sweep_of({"method": self.method, "metric": metric, "parameters": parameters}, seed)
         self._table, self._search = table, new_search(sweep)
         self._params = lambda point: params_at(sweep.space, point)
         self._numbers: dict[Point, int] = {}

@@ -12,10 +12,9 @@ import os
 import random
 import statistics
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -107,14 +106,9 @@ def problems() -> dict[str, Problem]:
 
 def ours(problem: Problem, seed: int, workers: int, method: str = "bayes") -> list[float]:
     from hypertrain.search.search import new_search, params_at
-    from hypertrain.sweepfile.sweep import load
+    from search_sweep import sweep_of
 
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        (root / "train.py").touch()
-        file = root / "sweep.yaml"
-        file.write_text(json.dumps({**problem.config, "program": "train.py", "method": method}))
-        sweep = replace(load(file, root), id=f"seed-{seed}")
+    sweep = sweep_of({**problem.config, "method": method}, seed)
     search = new_search(sweep)
     values: list[float] = []
     pending: list[tuple[int, float]] = []
