@@ -370,28 +370,46 @@ DURING_IMPORT = {
         "import threading\n"
         "threading.Thread(target=threading.Event().wait, daemon=True, name='watcher').start()\n",
         "an import has started the thread watcher",
+        "program None user\n",
     ),
     "an end": (
         "import os, sys\nif not sys.argv[1:]:\n    os._exit(3)\n",
         "importing beforehand has failed",
+        "program None user\n",
     ),
-    "a text": ("print('hello from a library')\n", ""),
+    "a text": ("print('hello from a library')\n", "", "hello from a library\nprogram None user\n"),
+    "a variable": ("import os\nos.environ['THEIRS'] = 'library'\n", "", "program library user\n"),
+    "a variable less": ("import os\ndel os.environ['USERS']\n", "", "program None None\n"),
+    "a variable of the program": (
+        "import os\nos.environ['MINE'] = 'library'\n",
+        "the program and an import both set MINE",
+        "library None user\n",
+    ),
 }
 
 
-@pytest.mark.parametrize(("library", "why"), DURING_IMPORT.values(), ids=DURING_IMPORT)
-def test_what_an_import_does_in_the_warm_process(root: Path, library: str, why: str) -> None:
+@pytest.mark.parametrize(("library", "why", "printed"), DURING_IMPORT.values(), ids=DURING_IMPORT)
+def test_what_an_import_does_in_the_warm_process(
+    root: Path, library: str, why: str, printed: str
+) -> None:
     """It is said and no trial suffers; what it prints stands in each trial's output."""
     installed = Path(sysconfig.get_path("purelib"), f"imported_{os.getpid()}.py")
     installed.write_text(library)
-    program = f"import {installed.stem}, wandb\nwandb.init()\nwandb.log({{'score': 1}})\n"
+    program = f"""
+import os
+os.environ["MINE"] = "program"
+import {installed.stem}, wandb
+wandb.init()
+wandb.log({{"score": 1}})
+print(*map(os.environ.get, ("MINE", "THEIRS", "USERS")))
+"""
     try:
         arguments = write_sweep(root, program, parameters={"a": {"values": [1, 2]}})
-        done = run(root, *arguments, "--workers", "2", WANDB_MODE="disabled")
+        done = run(root, *arguments, "--workers", "2", WANDB_MODE="disabled", USERS="user")
     finally:
         installed.unlink()
     assert [record.get("value") for record in records(root).values()] == [1, 1], done.stdout
     assert (f"each a new process: {why}" if why else "forked from a warm process") in done.stdout
     for number in (1, 2):
         output = (results(root) / "trials" / str(number) / "output.log").read_text()
-        assert output == ("" if why else "hello from a library\n")
+        assert output == printed

@@ -20,7 +20,7 @@ import threading
 import traceback
 import types
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,9 @@ def serve() -> None:
         channels = [Channel(socket.socket(fileno=number)) for number in task["channels"]]
         program = read_program(task["program"], task["is_module"])
         gc.disable()  # there is much to look through, and one look is enough
-        _import_all(program, task["program"])
-        if why := _why_not(program, Path.cwd() if task["is_module"] else Path(task["program"])):
+        changed = _import_all(program, task["program"])
+        folder = Path.cwd() if task["is_module"] else Path(task["program"]).absolute().parent
+        if why := _why_not(program, folder, changed):
             for channel in channels:
                 channel.send(cold=why)
             os._exit(0)
@@ -67,6 +68,9 @@ def serve() -> None:
         gc.enable()
         end_with_parent(wanted=False)  # this process ends in its own way, after its keepers
         enter(_fork_keepers(channels, folders))
+        for name in changed.keys() & os.environ.keys():
+            del os.environ[name]
+        os.environ.update({name: value for name, value in changed.items() if value is not None})
         os.write(1, said)
         _renew(folders, finalizers)
     except BaseException:  # noqa: BLE001
@@ -74,22 +78,30 @@ def serve() -> None:
         os._exit(70)
 
 
-def _import_all(program: Program, name: str) -> None:
-    """Import what the program would, with the variables it has set by then."""
+def _import_all(program: Program, name: str) -> dict[str, str | None]:
+    """Import what the program would, with the variables it has set by then.
+
+    Returns: what imports have put into the environment themselves, or taken out.
+    """
+    changed: dict[str, str | None] = {}
     main: Any = sys.modules["__main__"]
     main.__file__ = str(Path(name).absolute())  # packages tell from it that nobody is typing
     for step in program.steps:
         if isinstance(step, Set):
             os.environ[step.name] = (step.keep and os.environ.get(step.name)) or step.value
         else:
+            before = dict(os.environ)
             for module in (step.name, *LAZY.get(step.name.partition(".")[0], ())):
                 _import(module)
+            names = {name for name, _ in before.items() ^ os.environ.items()}
+            changed |= {name: os.environ.get(name) for name in names}
     if "wandb" in sys.modules:
         for module in inside_wandb.put_off_by_wandb():
             _import(module)
     compiler.put_off()
     inside_wandb.shorten_runs()
     del main.__file__
+    return changed
 
 
 def _import(name: str) -> None:
@@ -98,12 +110,16 @@ def _import(name: str) -> None:
         importlib.import_module(name)
 
 
-def _why_not(program: Program, place: Path) -> str | None:
-    """Why trials forked from here would not be as those started by hand; None if they would."""
+def _why_not(program: Program, folder: Path, changed: Collection[str]) -> str | None:
+    """Why trials forked from here would not be as those started by hand; None if they would.
+
+    folder: where the program finds modules first. changed: variables that imports have changed.
+    """
     trees = (parsed(file) for file in program.sources.values())
-    folder = place if place.is_dir() else place.absolute().parent
     if file := shadowed(folder, filter(None, trees)):
         return f"{file} has the name of a library"
+    if both := {step.name for step in program.steps if isinstance(step, Set)} & set(changed):
+        return f"the program and an import both set {min(both)}"
     if threading.active_count() > 1:
         return f"an import has started the thread {threading.enumerate()[-1].name}"
     if device := _open_gpu():
