@@ -105,6 +105,6 @@ def test_auto_takes_one_more_when_that_pays(root: Path, tmp_path: Path) -> None:
     assert "as many as pay" in done.stdout
     assert "2 trials at once on each GPU: room for" in done.stdout
     seen = notes(root)
-    assert {gpu for _, gpu, _, _ in seen} == {"GPU-x"}
+    assert {gpu for _, gpu, _, _ in seen} == {"0"}
     assert seen[0][2] == 1
     assert max(beside for _, _, beside, _ in seen) >= 2

@@ -22,7 +22,7 @@ SLICED = [
 @pytest.mark.parametrize(
     ("boards", "allowed", "found"),
     [
-        (PLAIN, None, ["GPU-aa11", "GPU-ab22"]),
+        (PLAIN, None, ["0", "1"]),
         (PLAIN, "", []),
         (PLAIN, "-1", []),
         (PLAIN, "1", ["1"]),
@@ -73,6 +73,18 @@ def test_a_name_leads_to_the_memory_and_the_model_of_its_gpu(
     assert gpus.Gpu("0").memory() is None
 
 
+def test_numbers_are_those_of_the_bus_unless_the_user_named_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """NVML counts so; CUDA by itself puts the fastest GPU first."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert gpus.environ("") == {}
+    named = {"CUDA_VISIBLE_DEVICES": "1,2"}
+    assert gpus.environ("1,2") == {**named, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,1,0")
+    assert gpus.environ("1,2") == named
+
+
 def test_the_real_package_is_taken_and_this_machine_is_not_hurt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -81,7 +93,7 @@ def test_the_real_package_is_taken_and_this_machine_is_not_hurt(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     for name in [name for name in dir(Nvml) if name.startswith("nvml")]:
         assert callable(getattr(pynvml, name)), name
-    assert all(gpu.name.startswith(("GPU-", "MIG-")) for gpu in gpus.visible())
+    assert all(gpu.name.isdigit() or gpu.is_slice for gpu in gpus.visible())
 
 
 # --- how many at once ----------------------------------------------------------------------------

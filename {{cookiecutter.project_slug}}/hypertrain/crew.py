@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from hypertrain import machine
+from hypertrain import gpus, machine
 from hypertrain.pace import Pace
 from hypertrain.results.journal import Record
 from hypertrain.results.metrics import Reader
@@ -89,8 +89,7 @@ class Crew:
         self, slot: Slot, words: Sequence[str], environ: dict[str, str], output: Path
     ) -> None:
         """Start a trial with this command; it prints into `output`."""
-        if slot.gpus:
-            environ["CUDA_VISIBLE_DEVICES"] = slot.gpus
+        environ |= gpus.environ(slot.gpus)
         program = python_program(words, environ) if self._program else None
         is_same = program and self._program and program.start == self._program.start
         argv = program.arguments if program and is_same else None

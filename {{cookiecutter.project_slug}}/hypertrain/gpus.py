@@ -3,8 +3,10 @@
 import importlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,12 @@ class Gpu:
 def visible() -> list[Gpu]:
     """Those of the machine, or those among them that the user allows, in the user's words."""
     boards = _boards()
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    allowed = os.environ.get(VISIBLE)
     if allowed is None:
-        return [gpu for _, parts in boards for gpu in parts]
+        every = [gpu for _, parts in boards for gpu in parts]
+        if any(gpu.is_slice for gpu in every):
+            return every
+        return [replace(gpu, name=str(number)) for number, gpu in enumerate(every)]
     found: list[Gpu] = []
     for name in map(str.strip, allowed.split(",")):
         gpu = _named(name, boards) if boards else Gpu(name)
@@ -47,6 +52,17 @@ def visible() -> list[Gpu]:
             break  # as CUDA does: what follows a name that means nothing is hidden too
         found.append(gpu)
     return found
+
+
+def environ(names: str) -> dict[str, str]:
+    """Variables of a process that is to see these GPUs alone; none where there are none.
+
+    Whole GPUs have numbers, as much software takes nothing else; NVML counts by the bus.
+    """
+    if not names:
+        return {}
+    order = {} if VISIBLE in os.environ else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    return {VISIBLE: names, **order}
 
 
 def memory(groups: Sequence[Sequence[Gpu]]) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from hypertrain import UserError
-from hypertrain.gpus import Gpu, visible
+from hypertrain.gpus import Gpu
 
 CGROUP = Path("/sys/fs/cgroup")
 QUOTAS = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
@@ -60,18 +60,19 @@ def share(asked: Asked, found: Sequence[Gpu], cores: int, on_cores: int | None =
         why = ignored if asked.trials_per_gpu else ""
         return Share([], asked.workers or on_cores or min(cores, MOST), False, why)
     here = _shown(places)
+    on_each = f"on each of {here}" if len(places) > 1 else f"on {here}"
     if asked.workers:
         return Share(places, asked.workers, False, f"Trials are dealt to {here}")
     if asked.trials_per_gpu != "auto":
         each = asked.trials_per_gpu or 1
         hint = "" if asked.trials_per_gpu else "; --trials-per-gpu auto sees whether more pay"
-        why = f"{_count(each, 'trial')} at once on each of {here}{hint}"
+        why = f"{_count(each, 'trial')} at once {on_each}{hint}"
         return Share(places, each * len(places), False, why)
     if any(gpu.memory() is None for place in places for gpu in place):
-        why = f"1 trial at once on each of {here}: their memory cannot be read, which auto goes by"
+        why = f"1 trial at once {on_each}: the memory cannot be read, which auto goes by"
         return Share(places, len(places), False, why)
     each = max(1, min(cores // len(places), MOST))
-    why = f"Up to {_count(each, 'trial')} at once on each of {here}, as many as pay"
+    why = f"Up to {_count(each, 'trial')} at once {on_each}, as many as pay"
     return Share(places, each * len(places), each > 1, why)
 
 
@@ -100,11 +101,6 @@ def _shown(places: list[list[Gpu]]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def gpus() -> list[str]:
-    """GPUs that trials may use, as CUDA_VISIBLE_DEVICES names them."""
-    return [gpu.name for gpu in visible()]
 
 
 def share_threads(workers: int) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import wandb
 
+from hypertrain import gpus
+
 
 def run_official(path: str, devices: Sequence[str], count: int | None) -> int:
     """Run an agent on each of the devices, or one, until all have ended; pass signals on.
@@ -30,7 +32,7 @@ def run_official(path: str, devices: Sequence[str], count: int | None) -> int:
         agents.append(
             subprocess.Popen(
                 [sys.executable, "-m", "wandb", "agent", "--forward-signals", *share, path],
-                env=environ | ({"CUDA_VISIBLE_DEVICES": device} if device else {}),
+                env=environ | gpus.environ(device),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # a Ctrl-C reaches it only once
             )
