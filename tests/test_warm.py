@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Bake
+from hypertrain import libraries
+from hypertrain.results.sources import sources
 from hypertrain.warm.environ import Set
 from hypertrain.warm.imports import Import, read_program
 from hypertrain.warm.shadows import shadowed
@@ -152,6 +154,37 @@ def test_packages_of_another_environment_are_not_own(
     assert shadowed(folder / "scripts", []) is None
     monkeypatch.setitem(sys.modules, "own", sys)  # another one of this name
     assert shadowed(folder / "scripts", []) == str(packages / "own.py")
+
+
+@pytest.mark.parametrize(
+    ("url", "info", "own"),
+    [
+        ("file://{folder}/my%20code", "dir_info", True),
+        ("file://{folder}/my%20code", "archive_info", False),  # a wheel that was fetched
+        ("file:///home/conda/feedstock_root/work", "dir_info", False),
+        ("https://example.com/own.git", "vcs_info", False),
+    ],
+)
+def test_what_was_installed_from_a_folder_is_own(
+    url: str, info: str, own: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "my code").mkdir()
+    packages = folder / "there" / "site-packages"
+    origin = {"url": url.format(folder=folder), info: {}}
+    files = {"own/__init__.py": "import wave", "own/part.py": "import csv", "shared/other.py": ""}
+    record = "".join(f"{name},,\n" for name in ("own/__init__.py", "own/part.py", "shared/my.py"))
+    told_by_pip = {"direct_url.json": json.dumps(origin), "RECORD": record}
+    write(packages, files | {f"own-1.dist-info/{name}": text for name, text in told_by_pip.items()})
+    write(packages, {"shared/my.py": "import cmd"})
+    write(folder, {"train.py": "from own import part\nimport shared.my, shared.other"})
+    monkeypatch.syspath_prepend(str(packages))
+    libraries._own.cache_clear()
+    read = ["wave", "csv", "cmd"] if own else ["own", "shared.my", "shared.other"]
+    assert told(read_program("train.py").steps) == read
+    names = [Path(name).name for name in sources(folder, Path("train.py"))]
+    assert sorted(names) == sorted(
+        ["train.py", *(["__init__.py", "my.py", "other.py", "part.py"] if own else [])]
+    )
 
 
 # ---- own modules that have the name of a library

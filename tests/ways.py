@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import outcome
 import wandb_api
@@ -47,7 +47,7 @@ class Shape:
 
     reason: what the reason of a failing trial must name; None where no trial fails.
     environ: what a user has set beside.
-    installed: the project itself is installed, as editable, into an environment in its folder.
+    installed: how pip installs the project itself into an environment in its folder, if at all.
     online: False where its runs send artifacts, which the server of these tests does not take.
     unpromised: parts of the outcome that differ from one run by hand to the next.
     """
@@ -55,7 +55,7 @@ class Shape:
     name: str
     reason: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
-    installed: bool = False
+    installed: Literal["as editable", "as a copy"] | None = None
     online: bool = True
     unpromised: frozenset[str] = frozenset()
 
@@ -131,7 +131,7 @@ def lay_out(shape: Shape, project: Path, folder: Path) -> Place:
         shutil.rmtree(root / "home")
     path = [str(commands(packages())), os.environ["PATH"]]
     if shape.installed:
-        path.insert(0, str(commands(_install(root))))
+        path.insert(0, str(commands(_install(root, shape.installed == "as editable"))))
     kept = ("WANDB", "OMP_", "CUDA", "PYTHON", "NETRC", "VIRTUAL_ENV", "HYPERTRAIN", "PYTEST")
     environ = {name: value for name, value in os.environ.items() if not name.startswith(kept)}
     environ |= {"HOME": str(home), "NETRC": os.devnull, "PATH": os.pathsep.join(path)}
@@ -139,8 +139,8 @@ def lay_out(shape: Shape, project: Path, folder: Path) -> Place:
     return Place(shape, root, environ, tree(root))
 
 
-def _install(root: Path) -> Path:
-    """An environment in the project's folder that holds the project itself, as editable."""
+def _install(root: Path, editable: bool) -> Path:
+    """An environment in the project's folder that holds the project itself."""
     home = root / ".venv"
     venv.create(home, with_pip=False)
     (there,) = packages().glob("lib/*/site-packages")
@@ -148,7 +148,8 @@ def _install(root: Path) -> Path:
     (here / "shapes.pth").write_text(f"{there}\n")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     pip += ["--python", str(commands(home) / "python"), "install", "--no-deps"]
-    subprocess.run([*pip, "--no-build-isolation", "--editable", "."], cwd=root, check=True)
+    pip += ["--no-build-isolation", *(["--editable"] if editable else [])]
+    subprocess.run([*pip, "."], cwd=root, check=True)
     return home
 
 

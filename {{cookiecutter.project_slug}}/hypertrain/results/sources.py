@@ -8,18 +8,13 @@ import ast
 import hashlib
 import re
 import sys
-import sysconfig
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from hypertrain.libraries import is_library
+
 SCRIPT = re.compile(rb"[\w./-]+\.py\b", re.ASCII)
-INSTALLED = tuple(
-    Path(place).resolve()
-    for name, place in sysconfig.get_paths().items()
-    if name in ("stdlib", "platstdlib", "purelib", "platlib")
-)
-PACKAGES = {"site-packages", "dist-packages"}
 
 
 def sources(root: Path, program: Path, words: Sequence[object] = ()) -> dict[str, str]:
@@ -109,7 +104,7 @@ def _below(place: Path, parts: Sequence[str]) -> Iterator[Path]:
 
 
 def _elsewhere(parts: Sequence[str]) -> Iterator[Path]:
-    """On PYTHONPATH, or installed as editable."""
+    """On PYTHONPATH, or installed from a folder."""
     top = parts[0]
     if top in sys.stdlib_module_names or top == "hypertrain":
         return
@@ -117,14 +112,15 @@ def _elsewhere(parts: Sequence[str]) -> Iterator[Path]:
         spec = find_spec(top)
     except (ImportError, AttributeError, ValueError):
         return
-    origin = Path(spec.origin).resolve() if spec and spec.has_location and spec.origin else None
-    if not origin or any(origin.is_relative_to(place) for place in INSTALLED):
+    if spec is None:
         return
-    if PACKAGES & set(origin.parts):  # of the user, or of the environment below this one
+    origin = [Path(spec.origin).resolve()] if spec.has_location and spec.origin else []
+    folders = [Path(folder).resolve() for folder in spec.submodule_search_locations or ()]
+    if any(is_library(place) for place in origin or folders):
         return
-    yield origin
-    if spec and spec.submodule_search_locations:
-        yield from _below(origin.parent, parts[1:])
+    yield from origin
+    for folder in folders:
+        yield from _below(folder, parts[1:])
 
 
 def _is_file(path: Path) -> bool:

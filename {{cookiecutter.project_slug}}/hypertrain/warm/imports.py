@@ -6,17 +6,14 @@ beforehand. The order counts, and what the program puts into its environment in 
 
 import ast
 import importlib.util
-import sysconfig
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from hypertrain.libraries import is_library
 from hypertrain.warm.environ import ENVIRON, Set, constants, mentions, writes
-
-LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-PACKAGES = ("site-packages", "dist-packages")
 
 
 @dataclass(frozen=True)
@@ -175,17 +172,10 @@ def _is_installed(top: str) -> bool:
 
 
 def _is_library(spec: ModuleSpec) -> bool:
-    """Of the standard library or installed, and not linked to where the user edits it."""
     if spec.origin in ("built-in", "frozen"):
         return True
-    places = [spec.origin, *(spec.submodule_search_locations or ())]
-    return any(place and _is_of_library(Path(place)) for place in places)
-
-
-def _is_of_library(place: Path) -> bool:
-    """This environment's, or another's that a `.pth` file or PYTHONPATH leads to."""
-    is_here = any(place.is_relative_to(folder) for folder in LIBRARIES)
-    return is_here or any(name in place.parts for name in PACKAGES)
+    places = [spec.origin] if spec.origin else spec.submodule_search_locations or ()
+    return any(is_library(Path(place)) for place in places)
 
 
 def _is_main_guard(test: ast.expr) -> bool:
