@@ -209,3 +209,42 @@ def test_sources_are_the_users_modules(
     assert fingerprint(sources(tmp_path, Path(program), words)) == before
     (tmp_path / "lib" / "near.py").write_text("changed = 1")
     assert fingerprint(sources(tmp_path, Path(program), words)) != before
+
+
+SETTINGS = {
+    "train.py": """
+import configparser, pathlib, yaml
+a = yaml.safe_load(open("a.yaml"))
+b = yaml.safe_load(pathlib.Path("b.yml").read_text())
+with open("c.ini") as file: c = configparser.ConfigParser().read_file(file)
+parser.add_argument("--config", default="d.toml")
+yaml.dump(a, open("w.yaml", "w"))
+pathlib.Path("x.yaml").write_text(b)
+yaml.dump(c, pathlib.Path("y.yaml").open(mode="wt"))
+Thread(args=["x.yaml"]); upload("w.yaml"); download("y.yaml")
+"""
+    "print('see z.yaml', yaml.safe_load(open(a['data.yaml'])), open('data.csv'))\n",
+    "conf/train.py": "import hydra\n@hydra.main(config_path='.', config_name='h')\ndef f(): pass\n",
+}
+NAMED = ["a.yaml", "b.yml", "c.ini", "d.toml"]
+NOT_READ = ["data.csv", "w.yaml", "x.yaml", "y.yaml", "z.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "expected"),
+    [
+        ("train.py", [], [*NAMED, "data.yaml", "train.py"]),
+        ("train.py", ["python", "--config=z.yaml"], [*NAMED, "data.yaml", "train.py", "z.yaml"]),
+        ("conf/train.py", [], ["conf/h.yaml", "conf/model/small.yaml", "conf/train.py"]),
+    ],
+)
+def test_settings_that_a_program_reads_are_sources(
+    program: str, words: list[str], expected: list[str], tmp_path: Path
+) -> None:
+    others = [*NAMED, *NOT_READ, "data.yaml", "conf/h.yaml", "conf/model/small.yaml"]
+    others += ["conf/out/1/2/.hydra/config.yaml", "conf/.venv/x.yaml"]
+    sweep_file = {"conf/sweep.yaml": "program: x\nmethod: grid\nparameters: {}\n"}
+    for name, text in (SETTINGS | dict.fromkeys(others, "a: 1\n") | sweep_file).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert sorted(sources(tmp_path, Path(program), words)) == expected

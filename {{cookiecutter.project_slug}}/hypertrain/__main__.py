@@ -182,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--anew",
         action="store_true",
-        help="train again what another sweep has trained already, with the same code",
+        help="train again what another sweep has trained already, with the same code and settings",
     )
     parser.add_argument(
         "--retry",

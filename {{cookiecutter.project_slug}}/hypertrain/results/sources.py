@@ -1,7 +1,7 @@
-"""Which code a trial runs: the program and the user's own modules that it imports.
+"""Which code a trial runs: the program, the user's own modules that it imports, and their settings.
 
-The program's text is read, nothing of it runs. A module counts as the user's when it lies neither
-in the standard library nor among the installed packages.
+Their text is read, nothing of it runs. Settings are files that a call names which reads them, that
+stand as a default, or that lie in Hydra's folder; what a program writes is none.
 """
 
 import ast
@@ -9,12 +9,21 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from hypertrain.libraries import is_library
 
 SCRIPT = re.compile(rb"[\w./-]+\.py\b", re.ASCII)
+SETTINGS = (".yaml", ".yml", ".toml", ".ini", ".cfg")
+READING = re.compile(r"open|(?<!up|wn)load|(?<!th)read", re.IGNORECASE)
+WRITING = re.compile(r"[rbt+]*[wax][rbt+]*", re.ASCII)
+"""A mode of `open`."""
+HYDRA = ("*.y*ml", "[!.]*/*.y*ml", "[!.]*/[!.]*/*.y*ml")
+"""Its groups; what runs have left lies deeper."""
+SWEEP = (rb"^method *:", rb"^parameters *:")
+"""A sweep file is no setting: it may grow without anything being trained twice."""
 
 
 def sources(root: Path, program: Path, words: Sequence[object] = ()) -> dict[str, str]:
@@ -40,6 +49,7 @@ def fingerprint(files: dict[str, str]) -> str:
 
 def _paths(word: str) -> Iterator[str]:
     yield word
+    yield word.partition("=")[2]
     if all(part.isidentifier() for part in word.split(".")):  # after -m
         path = word.replace(".", "/")
         yield from (f"{path}.py", f"{path}/__main__.py")
@@ -63,6 +73,33 @@ def _follow(file: Path, root: Path, seen: dict[Path, bytes]) -> None:
     for name, level in dict.fromkeys(_imported(tree)):
         for found in _files(name, level, file, places):
             _follow(found, root, seen)
+    for found in _settings(tree, [file.parent, root]):
+        with suppress(OSError):
+            text = found.read_bytes()
+            if not all(re.search(key, text, re.MULTILINE) for key in SWEEP):
+                seen[found] = text
+
+
+def _settings(tree: ast.AST, places: Sequence[Path]) -> Iterator[Path]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.keyword(arg="config_path" | "config_dir", value=ast.Constant(value=str(name))):
+                folder = places[0] / name
+                yield from (it.resolve() for groups in HYDRA for it in folder.glob(groups))
+            case ast.keyword(arg="default") | ast.Call() if _may_read(node):
+                names = (it.value for it in ast.walk(node) if isinstance(it, ast.Constant))
+                files = (place / str(name) for name in names for place in places)
+                yield from (it.resolve() for it in files if it.suffix in SETTINGS and _is_file(it))
+
+
+def _may_read(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return True
+    called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+    modes = (it.value for it in arguments if isinstance(it, ast.Constant))
+    writes = any(isinstance(mode, str) and WRITING.fullmatch(mode) for mode in modes)
+    return bool(READING.search(called)) and not writes
 
 
 def _imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
