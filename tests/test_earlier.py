@@ -218,7 +218,10 @@ a = yaml.safe_load(open("a.yaml"))
 b = yaml.safe_load(pathlib.Path("b.yml").read_text())
 with open("c.ini") as file: c = configparser.ConfigParser().read_file(file)
 parser.add_argument("--config", default="d.toml")
-yaml.dump(a, open("w.yaml", "w"))
+configargparse.ArgumentParser(default_config_files=["e.cfg"])
+gin.parse_config_file("f.gin"); config_flags.DEFINE_config_file("config", "g.py")
+wandb.init(config="h.yaml")
+yaml.dump(a, open("w.yaml", "w")); save_config("w.yaml")
 pathlib.Path("x.yaml").write_text(b)
 yaml.dump(c, pathlib.Path("y.yaml").open(mode="wt"))
 Thread(args=["x.yaml"]); upload("w.yaml"); download("y.yaml")
@@ -226,22 +229,23 @@ Thread(args=["x.yaml"]); upload("w.yaml"); download("y.yaml")
     "print('see z.yaml', yaml.safe_load(open(a['data.yaml'])), open('data.csv'))\n",
     "conf/train.py": "import hydra\n@hydra.main(config_path='.', config_name='h')\ndef f(): pass\n",
 }
-NAMED = ["a.yaml", "b.yml", "c.ini", "d.toml"]
+NAMED = ["a.yaml", "b.yml", "c.ini", "config-defaults.yaml", "d.toml", "data.yaml"]
+NAMED += ["e.cfg", "f.gin", "g.py", "h.yaml"]
 NOT_READ = ["data.csv", "w.yaml", "x.yaml", "y.yaml", "z.yaml"]
 
 
 @pytest.mark.parametrize(
     ("program", "words", "expected"),
     [
-        ("train.py", [], [*NAMED, "data.yaml", "train.py"]),
-        ("train.py", ["python", "--config=z.yaml"], [*NAMED, "data.yaml", "train.py", "z.yaml"]),
-        ("conf/train.py", [], ["conf/h.yaml", "conf/model/small.yaml", "conf/train.py"]),
+        ("train.py", [], [*NAMED, "train.py"]),
+        ("train.py", ["python", "--config=z.yaml"], [*NAMED, "train.py", "z.yaml"]),
+        ("conf/train.py", [], ["conf/h.yaml", "conf/model/small.yaml", "conf/train.py", NAMED[3]]),
     ],
 )
 def test_settings_that_a_program_reads_are_sources(
     program: str, words: list[str], expected: list[str], tmp_path: Path
 ) -> None:
-    others = [*NAMED, *NOT_READ, "data.yaml", "conf/h.yaml", "conf/model/small.yaml"]
+    others = [*NAMED, *NOT_READ, "conf/h.yaml", "conf/model/small.yaml"]
     others += ["conf/out/1/2/.hydra/config.yaml", "conf/.venv/x.yaml"]
     sweep_file = {"conf/sweep.yaml": "program: x\nmethod: grid\nparameters: {}\n"}
     for name, text in (SETTINGS | dict.fromkeys(others, "a: 1\n") | sweep_file).items():

@@ -16,9 +16,12 @@ from pathlib import Path
 from hypertrain.libraries import is_library
 
 SCRIPT = re.compile(rb"[\w./-]+\.py\b", re.ASCII)
-SETTINGS = (".yaml", ".yml", ".toml", ".ini", ".cfg")
-READING = re.compile(r"open|(?<!up|wn)load|(?<!th)read", re.IGNORECASE)
-WRITING = re.compile(r"[rbt+]*[wax][rbt+]*", re.ASCII)
+SETTINGS = (".yaml", ".yml", ".toml", ".ini", ".cfg", ".gin", ".py")
+OF_WANDB = "config-defaults.yaml"
+"""W&B reads it by itself."""
+READS = re.compile(r"open|(?<!up|wn)load|(?<!th)read|config|from_?(file|yaml|toml)", re.IGNORECASE)
+WRITES = re.compile(r"save|write|dump|export")
+WRITING = re.compile(r"[rbt+]*[wax][rbt+]*")
 """A mode of `open`."""
 HYDRA = ("*.y*ml", "[!.]*/*.y*ml", "[!.]*/[!.]*/*.y*ml")
 """Its groups; what runs have left lies deeper."""
@@ -32,7 +35,7 @@ def sources(root: Path, program: Path, words: Sequence[object] = ()) -> dict[str
     program: relative to `root`. words: of the command; what they name, as a file or a module,
     counts too.
     """
-    named = [str(program), *(path for word in words for path in _paths(str(word)))]
+    named = [str(program), OF_WANDB, *(path for word in words for path in _paths(str(word)))]
     seen: dict[Path, bytes] = {}
     for file in (root / name for name in named if _is_file(root / name)):
         _follow(file.resolve(), root.resolve(), seen)
@@ -86,20 +89,21 @@ def _settings(tree: ast.AST, places: Sequence[Path]) -> Iterator[Path]:
             case ast.keyword(arg="config_path" | "config_dir", value=ast.Constant(value=str(name))):
                 folder = places[0] / name
                 yield from (it.resolve() for groups in HYDRA for it in folder.glob(groups))
-            case ast.keyword(arg="default") | ast.Call() if _may_read(node):
+            case ast.keyword() | ast.Call() if _may_read(node):
                 names = (it.value for it in ast.walk(node) if isinstance(it, ast.Constant))
                 files = (place / str(name) for name in names for place in places)
                 yield from (it.resolve() for it in files if it.suffix in SETTINGS and _is_file(it))
 
 
-def _may_read(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Call):
-        return True
+def _may_read(node: ast.keyword | ast.Call) -> bool:
+    if isinstance(node, ast.keyword):
+        return (node.arg or "").startswith(("default", "config"))
     called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    if WRITES.search(called) or not READS.search(called):
+        return False
     arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
     modes = (it.value for it in arguments if isinstance(it, ast.Constant))
-    writes = any(isinstance(mode, str) and WRITING.fullmatch(mode) for mode in modes)
-    return bool(READING.search(called)) and not writes
+    return not any(isinstance(mode, str) and WRITING.fullmatch(mode) for mode in modes)
 
 
 def _imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
