@@ -239,6 +239,7 @@ NOT_READ = ["data.csv", "w.yaml", "x.yaml", "y.yaml", "z.yaml"]
     [
         ("train.py", [], [*NAMED, "train.py"]),
         ("train.py", ["python", "--config=z.yaml"], [*NAMED, "train.py", "z.yaml"]),
+        ("train.py", ["python", "--data", "large.yaml"], [*NAMED, "train.py"]),
         ("conf/train.py", [], ["conf/h.yaml", "conf/model/small.yaml", "conf/train.py", NAMED[3]]),
     ],
 )
@@ -251,4 +252,5 @@ def test_settings_that_a_program_reads_are_sources(
     for name, text in (SETTINGS | dict.fromkeys(others, "a: 1\n") | sweep_file).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
+    (tmp_path / "large.yaml").write_bytes(bytes(2**20))
     assert sorted(sources(tmp_path, Path(program), words)) == expected

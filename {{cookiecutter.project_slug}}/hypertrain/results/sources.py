@@ -17,6 +17,8 @@ from hypertrain.libraries import is_library
 
 SCRIPT = re.compile(rb"[\w./-]+\.py\b", re.ASCII)
 SETTINGS = (".yaml", ".yml", ".toml", ".ini", ".cfg", ".gin", ".py")
+LARGEST = 2**20
+"""Bytes: what is larger is data."""
 OF_WANDB = "config-defaults.yaml"
 """W&B reads it by itself."""
 READS = re.compile(r"open|(?<!up|wn)load|(?<!th)read|config|from_?(file|yaml|toml)", re.IGNORECASE)
@@ -166,7 +168,7 @@ def _elsewhere(parts: Sequence[str]) -> Iterator[Path]:
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.is_file()
+        return path.is_file() and path.stat().st_size < LARGEST
     except (OSError, ValueError):  # a name that is too long, or holds a null
         return False
 
