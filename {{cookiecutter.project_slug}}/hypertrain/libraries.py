@@ -18,7 +18,7 @@ PACKAGES = ("site-packages", "dist-packages")
 
 
 def is_library(file: Path) -> bool:
-    """Of the standard library or a package, of this environment or of another that leads here.
+    """Of the standard library or a package, of this environment or another that is on the path.
 
     What `pip install .` has copied is not: it is the user's own, as much as if it were editable.
     """

@@ -1,7 +1,6 @@
 """Which code a trial runs: the program, the user's own modules that it imports, and their settings.
 
-Their text is read, nothing of it runs. Settings are files that a call names which reads them, that
-stand as a default, or that lie in Hydra's folder; what a program writes is none.
+Their text is read, nothing of it runs.
 """
 
 import ast
@@ -9,24 +8,17 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from hypertrain.libraries import is_library
+from hypertrain.results.settings import settings
 
 SCRIPT = re.compile(rb"[\w./-]+\.py\b", re.ASCII)
-SETTINGS = (".yaml", ".yml", ".toml", ".ini", ".cfg", ".gin", ".py")
 LARGEST = 2**20
 """Bytes: what is larger is data."""
 OF_WANDB = "config-defaults.yaml"
 """W&B reads it by itself."""
-READS = re.compile(r"open|(?<!up|wn)load|(?<!th)read|config|from_?(file|yaml|toml)", re.IGNORECASE)
-WRITES = re.compile(r"save|write|dump|export")
-WRITING = re.compile(r"[rbt+]*[wax][rbt+]*")
-"""A mode of `open`."""
-HYDRA = ("*.y*ml", "[!.]*/*.y*ml", "[!.]*/[!.]*/*.y*ml")
-"""Its groups; what runs have left lies deeper."""
 SWEEP = (rb"^method *:", rb"^parameters *:")
 """A sweep file is no setting: it may grow without anything being trained twice."""
 
@@ -78,34 +70,13 @@ def _follow(file: Path, root: Path, seen: dict[Path, bytes]) -> None:
     for name, level in dict.fromkeys(_imported(tree)):
         for found in _files(name, level, file, places):
             _follow(found, root, seen)
-    for found in _settings(tree, [file.parent, root]):
-        with suppress(OSError):
+    for found in filter(_is_file, settings(tree, file.parent, root)):
+        try:
             text = found.read_bytes()
-            if not all(re.search(key, text, re.MULTILINE) for key in SWEEP):
-                seen[found] = text
-
-
-def _settings(tree: ast.AST, places: Sequence[Path]) -> Iterator[Path]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.keyword(arg="config_path" | "config_dir", value=ast.Constant(value=str(name))):
-                folder = places[0] / name
-                yield from (it.resolve() for groups in HYDRA for it in folder.glob(groups))
-            case ast.keyword() | ast.Call() if _may_read(node):
-                names = (it.value for it in ast.walk(node) if isinstance(it, ast.Constant))
-                files = (place / str(name) for name in names for place in places)
-                yield from (it.resolve() for it in files if it.suffix in SETTINGS and _is_file(it))
-
-
-def _may_read(node: ast.keyword | ast.Call) -> bool:
-    if isinstance(node, ast.keyword):
-        return (node.arg or "").startswith(("default", "config"))
-    called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-    if WRITES.search(called) or not READS.search(called):
-        return False
-    arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
-    modes = (it.value for it in arguments if isinstance(it, ast.Constant))
-    return not any(isinstance(mode, str) and WRITING.fullmatch(mode) for mode in modes)
+        except OSError:
+            continue
+        if not all(re.search(key, text, re.MULTILINE) for key in SWEEP):
+            seen[found.resolve()] = text
 
 
 def _imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
