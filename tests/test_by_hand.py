@@ -38,7 +38,7 @@ SPECIAL = [
     Shape("exits-with-a-message", reason="the rate 0.1 is too high"),
     # It says that it is offline.
     Shape("hf-trainer", online=False),
-    Shape("installed-package", installed="as a copy"),
+    Shape("installed-package", like="editable-package", installed="as a copy"),
     Shape("launcher-fails", reason="exit status 3"),
     Shape("leaves-by-os-exit", reason="exit status 7"),
     Shape("pythonpath-module", environ={"PYTHONPATH": "lib"}),
@@ -59,11 +59,9 @@ SPECIAL = [
     Shape("xgboost-callback", online=False),
 ]
 NEVER_ENDS = "sleeps-with-a-child"
-ALL = {
-    folder.name: next((s for s in SPECIAL if s.name == folder.name), Shape(folder.name))
-    for folder in sorted(SHAPES.iterdir())
-    if folder.is_dir() and folder.name != NEVER_ENDS
-}
+PLAIN = [Shape(folder.name) for folder in SHAPES.iterdir() if folder.is_dir()]
+ALL = {shape.name: shape for shape in sorted([*PLAIN, *SPECIAL], key=lambda shape: shape.name)}
+del ALL[NEVER_ENDS]
 SOME = """
     argparse asks-for-sweep-id chained-exceptions cleans-up-at-exit closes-streams crash-half
     cross-validation editable-package hydra looks-around package-main shell-script

@@ -43,8 +43,9 @@ TIME = 240.0
 
 @dataclass(frozen=True)
 class Shape:
-    """A program of `shapes/NAME/`.
+    """A program of `shapes/NAME/`, or of another shape's folder.
 
+    like: whose, then.
     reason: what the reason of a failing trial must name; None where no trial fails.
     environ: what a user has set beside.
     installed: how pip installs the project itself into an environment in its folder, if at all.
@@ -53,6 +54,7 @@ class Shape:
     """
 
     name: str
+    like: str | None = None
     reason: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     installed: Literal["as editable", "as a copy"] | None = None
@@ -61,7 +63,7 @@ class Shape:
 
     @property
     def folder(self) -> Path:
-        return SHAPES / self.name
+        return SHAPES / (self.like or self.name)
 
     @property
     def sweep(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-# Special: the project's own package is installed as editable and remembers whose trial it is.
+# Special: the project's own package is installed, as editable or as a copy, and knows whose trial it is.
 import argparse
 import os
 
