@@ -236,3 +236,24 @@ def test_a_seed_without_effect_is_asked_about() -> None:
 
 
 LOSS = Metric("loss", "minimize")
+
+
+def test_another_choice_and_another_program_are_measured_anew(root: Path) -> None:
+    words = ("confirm", "--workers", "2", "--seeds", "2", "--test")
+    said = hypertrain(root, *words)
+    assert "On the test set, once, trial" in said
+    program = root / "modules" / "program.py"
+    program.write_text(program.read_text().replace("args.lr - 0.1)", "args.lr - 0.3)"))
+    board = hypertrain(root, "leaderboard")
+    assert "Confirmed before" not in board, "no session has begun since"
+    hypertrain(root)
+    board = hypertrain(root, "leaderboard")
+    assert "Confirmed before modules/program.py changed:\n" in board
+    said = hypertrain(root, *words)
+    assert "On the test set, trial" in said
+    assert "looked at 2 times" in said
+    tested = [run for run in trained(root).elements() if run.endswith(",test")]
+    assert len(tested) == len(set(tested)) == 2
+    board = hypertrain(root, "leaderboard")
+    assert "* trained before modules/program.py changed" in board
+    assert "Confirmed before" not in board

@@ -227,10 +227,31 @@ yaml.dump(c, pathlib.Path("y.yaml").open(mode="wt"))
 Thread(args=["x.yaml"]); upload("w.yaml"); download("y.yaml")
 """
     "print('see z.yaml', yaml.safe_load(open(a['data.yaml'])), open('data.csv'))\n",
+    "names.py": """
+import json, subprocess, yaml
+from pathlib import Path
+FOLDER = Path(__file__).parent.parent / "conf"
+MODEL = FOLDER / "model" / "small.yaml"
+STATE, LEFT = "x.yaml", os.path.join("etc", "left.yaml")
+USED = Path("etc") / "used.yaml"
+def main(config="e.json", out="w.json", used=USED):
+    settings = json.load(open(config)); model = yaml.safe_load(MODEL.read_text())
+    json.dump(settings, open(out, "w")); Callback("history.json")
+    used.write_text(yaml.dump(model))
+    model = OmegaConf.load("a.yaml"); OmegaConf.save(model, "x.yaml"); wandb.save("b.yml")
+parser.add_argument("--state-file", default="state.json")
+state = json.load(open(args.state_file)); json.dump(state, open(args.state_file, mode="w"))
+subprocess.run([sys.executable, "worker.py"])
+path = path / "y.yaml"
+open(os.path.join(d, "x"), "w")
+""",
+    "worker.py": "import helper\n",
+    "helper.py": "",
     "conf/train.py": "import hydra\n@hydra.main(config_path='.', config_name='h')\ndef f(): pass\n",
 }
 NAMED = ["a.yaml", "b.yml", "c.ini", "config-defaults.yaml", "d.toml", "data.yaml"]
 NAMED += ["e.cfg", "f.gin", "g.py", "h.yaml"]
+FIRST, LAST = ["a.yaml", "b.yml", "c.ini"], ["helper.py", "names.py", "worker.py", "y.yaml"]
 NOT_READ = ["data.csv", "w.yaml", "x.yaml", "y.yaml", "z.yaml"]
 
 
@@ -240,6 +261,11 @@ NOT_READ = ["data.csv", "w.yaml", "x.yaml", "y.yaml", "z.yaml"]
         ("train.py", [], [*NAMED, "train.py"]),
         ("train.py", ["python", "--config=z.yaml"], [*NAMED, "train.py", "z.yaml"]),
         ("train.py", ["python", "--data", "large.yaml"], [*NAMED, "train.py"]),
+        (
+            "names.py",
+            ["python", "--out=w.json", "--config", "c.ini", "--log", "d.toml", "results.json"],
+            [*FIRST, "conf/model/small.yaml", NAMED[3], "e.json", "etc/left.yaml", *LAST],
+        ),
         ("conf/train.py", [], ["conf/h.yaml", "conf/model/small.yaml", "conf/train.py", NAMED[3]]),
     ],
 )
@@ -247,10 +273,50 @@ def test_settings_that_a_program_reads_are_sources(
     program: str, words: list[str], expected: list[str], tmp_path: Path
 ) -> None:
     others = [*NAMED, *NOT_READ, "conf/h.yaml", "conf/model/small.yaml"]
-    others += ["conf/out/1/2/.hydra/config.yaml", "conf/.venv/x.yaml"]
+    others += ["etc/left.yaml", "etc/used.yaml", "e.json", "w.json", "history.json"]
+    others += ["state.json", "results.json", "conf/out/1/2/.hydra/config.yaml", "conf/.venv/x.yaml"]
     sweep_file = {"conf/sweep.yaml": "program: x\nmethod: grid\nparameters: {}\n"}
     for name, text in (SETTINGS | dict.fromkeys(others, "a: 1\n") | sweep_file).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     (tmp_path / "large.yaml").write_bytes(bytes(2**20))
     assert sorted(sources(tmp_path, Path(program), words)) == expected
+
+
+READS_ITS_SETTINGS = """
+import argparse, json, wandb, yaml
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+parser.add_argument("--config")
+parser.add_argument("--out")
+args = parser.parse_args()
+run = wandb.init(config=vars(args))
+factor = yaml.safe_load(open(args.config))["factor"]
+with open("notes.txt", "a") as file:
+    file.write(f"{args.a},{factor}\\n")
+run.log({"score": factor * args.a})
+json.dump(factor, open(args.out, "w"))
+"""
+
+
+def test_settings_that_a_parameter_names_count_for_its_trials(root: Path) -> None:
+    (root / "modules" / "program.py").write_text(READS_ITS_SETTINGS)
+    small, large = root / "config" / "small.yaml", root / "config" / "large.yaml"
+    small.write_text("factor: none\n")
+    large.write_text("factor: 2\n")
+    command = ["${env}", "python", "${program}", "--out", "last.json", "${args}"]
+    of_a, of_config = {"values": [1, 2]}, {"values": ["config/small.yaml", "config/large.yaml"]}
+    told: dict[str, Any] = {"command": command, "parameters": {"a": of_a, "config": of_config}}
+    assert run(root, *write(root, **told)).count("failed") >= 2
+    small.write_text("factor: 3\n")
+    said = run(root, *write(root, **told))
+    assert "2 failed trials are tried again: the program has changed" in said
+    small.write_text("factor: 4\n")
+    said = run(root, *write(root, **told))
+    assert "config/small.yaml has changed since" in said
+    assert "* trained before config/small.yaml changed" in said
+    assert said.count("*  ") == 2, "only those that it was told to"
+    before = trained(root)
+    of_a["values"] = [1, 2, 3]
+    run(root, *write(root, **told))
+    assert trained(root) - before == {"1,4": 1, "2,4": 1, "3,4": 1, "3,2": 1}

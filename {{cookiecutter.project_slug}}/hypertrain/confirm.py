@@ -22,7 +22,7 @@ from hypertrain.interrupts import INTERRUPTED, Interrupted
 from hypertrain.local.mode import refuse_mode, wandb_mode
 from hypertrain.local.points import not_again
 from hypertrain.results.earlier import key
-from hypertrain.results.folder import describe
+from hypertrain.results.folder import About, code_for, describe
 from hypertrain.results.identity import prefix
 from hypertrain.results.journal import COMPLETED, FAILED, Journal, Record, damage, read
 from hypertrain.results.outcome import CONFIRM, VERDICT, Outcome, Row, outcome
@@ -74,13 +74,14 @@ def confirm(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Con
     metric = sweep.metric
     if metric is None:
         raise UserError(f"{sweep.path}: metric: is needed to tell what is better; name one")
+    describe(root / results, sweep, root)
     found = outcome(root / results, root, sweep)
     chosen = candidates(sweep, found, metric)
     seeds = fresh_seeds(sweep.id, asked, found.rows)
     plan = [c.params | {asked.option: seed} for seed, c in itertools.product(seeds, chosen)]
     folder = root / results / CONFIRM
     with Journal(folder) as journal:
-        code = describe(folder, sweep, root).code
+        now = describe(folder, sweep, root)
         (folder / "plan.json").write_text(json.dumps({"option": asked.option, "seeds": seeds}))
         names = ", ".join(candidate.label for candidate in chosen)
         sentence(
@@ -90,17 +91,17 @@ def confirm(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Con
         )
         if damaged := damage(results / CONFIRM, journal.damaged):
             sentence(console, damaged)
-        source = Again(sweep, journal, plan, code, asked.retry, console)
+        source = Again(sweep, journal, plan, now, asked.retry, console)
         if told_failed := not_again(source.given_up):
             sentence(console, told_failed)
         interruption = _run(sweep, root, limits, source)
-        told = _judge(journal, chosen, seeds, asked, code, metric)
+        told = _judge(journal, chosen, seeds, asked, now, metric)
         if told is None:
             confirmed.nothing_told(
                 console, journal, f"{results}/{CONFIRM}", interruption, asked.option
             )
             return 130 if interruption == INTERRUPTED else 1
-        seconds = _seconds(journal, chosen, seeds, asked, code)
+        seconds = _seconds(journal, chosen, seeds, asked, now)
         searched = {candidate.label: candidate.searched for candidate in chosen}
         confirmed.show(console, told, seconds, searched, metric)
         lines = confirmed.lines(told, seconds, metric)
@@ -154,11 +155,11 @@ class Again:
         sweep: Sweep,
         journal: Journal,
         plan: Sequence[dict[str, Any]],
-        code: str,
+        now: About,
         retry: bool,
         console: Console,
     ) -> None:
-        self._sweep, self._journal, self._code = sweep, journal, code
+        self._sweep, self._journal, self._now = sweep, journal, now
         self._retry, self.given_up = retry, 0
         self.folder = journal.folder
         self._prefix = prefix(journal.folder)
@@ -167,11 +168,7 @@ class Again:
 
     def _trials(self, plan: Sequence[dict[str, Any]]) -> Iterator[Record]:
         numbers = itertools.count(max(self._journal.records, default=0) + 1)
-        known = {
-            key(record.params): record
-            for record in self._journal.records.values()
-            if record.code == self._code
-        }
+        known = _known(self._journal, self._now)
         for record in known.values():
             if record.done:
                 self.screen.earlier(record)
@@ -206,7 +203,8 @@ class Again:
         )
 
     def begun(self, record: Record) -> None:
-        record.code, record.run = self._code, self.run(record).id
+        record.code = code_for(self.folder, self._now, record.params)
+        record.run = self.run(record).id
         self._journal.write(record)
         self.screen.started(record)
 
@@ -241,11 +239,21 @@ def _run(sweep: Sweep, root: Path, limits: Limits, source: Again) -> str | None:
         return str(error) or INTERRUPTED
 
 
-def _ended(journal: Journal, code: str) -> dict[str, Record]:
+def _known(journal: Journal, now: About) -> dict[str, Record]:
+    """Trainings with the code of today, by `key(params)`."""
     return {
         key(record.params): record
         for record in journal.records.values()
-        if record.code == code and record.state == COMPLETED and record.value is not None
+        if record.code == now.code_of(record.params)
+    }
+
+
+def _ended(journal: Journal, now: About) -> dict[str, Record]:
+    """Those of them that completed."""
+    return {
+        params: record
+        for params, record in _known(journal, now).items()
+        if record.state == COMPLETED and record.value is not None
     }
 
 
@@ -254,11 +262,11 @@ def _judge(
     chosen: Sequence[Candidate],
     seeds: Sequence[int],
     asked: Asked,
-    code: str,
+    now: About,
     metric: Metric,
 ) -> Verdict | None:
     """None while no candidate has two seeds in common with another."""
-    ended = _ended(journal, code)
+    ended = _ended(journal, now)
     values: dict[str, list[float]] = {}
     whole = [
         seed
@@ -288,10 +296,10 @@ def _trained(
 
 
 def _seconds(
-    journal: Journal, chosen: Sequence[Candidate], seeds: Sequence[int], asked: Asked, code: str
+    journal: Journal, chosen: Sequence[Candidate], seeds: Sequence[int], asked: Asked, now: About
 ) -> dict[str, float]:
     """Mean wall time of each candidate's trainings."""
-    ended = _ended(journal, code)
+    ended = _ended(journal, now)
     return {
         candidate.label: mean(
             ended[told].seconds or 0.0
@@ -314,17 +322,16 @@ def _test(
 ) -> list[str]:
     """Train the chosen one once more with `--test`, unless that was done already."""
     there = folder / "test"
+    tested = replace(sweep, command=(*(sweep.command or DEFAULT), TEST))
     with Journal(there) as journal:
-        if not any(record.done for record in journal.records.values()):
-            tested = replace(sweep, command=(*(sweep.command or DEFAULT), TEST))
-            code = describe(there, sweep, root).code
-            source = Again(tested, journal, [params], code, asked.retry, console)
-            if _run(tested, root, limits, source):
-                return ["The test set was not measured; the same command does it."]
-        record = next((one for one in journal.records.values() if one.done), None)
-        if record is None:
-            (failed,) = journal.records.values()
-            return [f"With {TEST} the program failed: {failed.reason}"]
+        now = describe(there, sweep, root)
+        source = Again(tested, journal, [params], now, asked.retry, console)
+        if source.todo and _run(tested, root, limits, source):
+            return ["The test set was not measured; the same command does it."]
+        record = _known(journal, now)[key(params)]
+        if not record.done:
+            return [f"With {TEST} the program failed: {record.reason}"]
+        looks = sum(one.done for one in journal.records.values())
     summary: dict[str, Any] = {}
     for kind, values in inside_wandb.read_run(there, record.run or ""):
         if kind in ("summary", "history"):
@@ -336,7 +343,11 @@ def _test(
         if isinstance(value, int | float) and not name.startswith("_") and name not in usual
     }
     told = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
-    return [f"On the test set, once, {label}: {told or 'the program logged nothing of its own'}."]
+    told = told or "the program logged nothing of its own"
+    if looks == 1:
+        return [f"On the test set, once, {label}: {told}."]
+    again = f"It has been looked at {looks} times: what a look has changed, it cannot test."
+    return [f"On the test set, {label}: {told}. {again}"]
 
 
 def _names(folder: Path, record: Record) -> set[str]:

@@ -14,13 +14,12 @@ from hypertrain import inside_wandb
 from hypertrain.interrupts import Interrupted
 from hypertrain.results.checkpoints import Checkpoints
 from hypertrain.results.earlier import key, misspelt, take
-from hypertrain.results.folder import About
+from hypertrain.results.folder import About, code_for, today
 from hypertrain.results.identity import prefix
 from hypertrain.results.journal import FAILED, Journal, Record
 from hypertrain.results.metrics import Reader
 from hypertrain.results.outcome import Outcome, of_records
 from hypertrain.results.series import METRICS, names
-from hypertrain.results.sources import fingerprint, sources
 from hypertrain.search.ahead import Ahead
 from hypertrain.search.hyperband import Hyperband
 from hypertrain.search.search import new_search, params_at
@@ -67,7 +66,7 @@ class SearchPoints:
         self.screen = Screen(console, sweep.metric, self.total)
         self._todo = self._trials()
         self._run_prefix = prefix(journal.folder)
-        self._code = ""
+        self._told: About | None = None
         self._trained: dict[str, Record] = {}
         self._report: Callable[[bool], None] = lambda changed: None
         self._neighbours = summary.neighbours(journal.folder.parents[1], journal.folder)
@@ -78,7 +77,7 @@ class SearchPoints:
 
     def knows(self, told: About, trained: dict[str, Record]) -> None:
         """What the folder says of itself, and what other sweeps have trained (`earlier`)."""
-        self._code, self._trained = told.code, trained
+        self._told, self._trained = told, trained
         root = self.folder.parent.parent
 
         def look() -> Outcome:
@@ -127,9 +126,8 @@ class SearchPoints:
         failed = [one for one in self._journal.records.values() if one.state == FAILED]
         if not failed:
             return set()
-        root, sweep = self.folder.parent.parent, self._sweep
-        code = fingerprint(sources(root, sweep.program, sweep.command or ()))
-        return {record.number for record in failed if record.code == code}
+        now = today(self.folder, self._sweep, self.folder.parent.parent)
+        return {record.number for record in failed if record.code == now.code_of(record.params)}
 
     def tell_failed(self) -> None:
         """Say which of the earlier failures are tried again, and why."""
@@ -266,7 +264,9 @@ class SearchPoints:
         self._so_far.pop(record.number, None)
         if self._hyperband:
             self._hyperband.forget(record.number)
-        record.code, record.run = self._code, self.run(record).id
+        record.run = self.run(record).id
+        if self._told:
+            record.code = code_for(self.folder, self._told, record.params)
         self._journal.write(record)
         if self._sweep.metric and self._sweep.metric.impute_while_running == "worst":
             self._search.tell(record.number, None)

@@ -54,7 +54,7 @@ def tune(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Consol
 
         def before() -> None:
             told = summary.before(console, sweep, root, results, source.total, source.done)
-            again = {} if asked.anew else earlier(root, journal.folder, sweep, told.code)
+            again = {} if asked.anew else earlier(root, journal.folder, sweep, told)
             source.knows(told, again)
             source.tell_failed()
             if journal.elsewhere:

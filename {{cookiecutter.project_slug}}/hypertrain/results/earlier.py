@@ -11,16 +11,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hypertrain.results.folder import about, folders
+from hypertrain.results.folder import About, about, folders
 from hypertrain.results.journal import COMPLETED, STOPPED, Record, read
 from hypertrain.sweepfile.space import as_sent
 from hypertrain.sweepfile.sweep import Sweep
 
 
-def earlier(root: Path, folder: Path, sweep: Sweep, code: str) -> dict[str, Record]:
+def earlier(root: Path, folder: Path, sweep: Sweep, now: About) -> dict[str, Record]:
     """Ended trainings of the same program, command and code elsewhere in `results/`.
 
-    folder: of the sweep that asks; its own trials are not among them.
+    folder: of the sweep that asks; its own trials are not among them. now: what it says of itself.
     Returns: by `key(params)`, what `take` makes a record of `sweep` from. A trial that was stopped
     early counts only where the same would be stopped: with equal metric and `early_terminate`.
     """
@@ -38,7 +38,7 @@ def earlier(root: Path, folder: Path, sweep: Sweep, code: str) -> dict[str, Reco
         for record in read(other)[0].values():
             trained = record.state == COMPLETED or record.exit == 0
             wanted = alike if record.state == STOPPED else trained
-            if wanted and record.code == code:
+            if wanted and record.code == now.code_of(record.params):
                 home = record.origin or f"{other.name}/{record.folder}"
                 found[key(record.params)] = replace(record, origin=home)
     return found

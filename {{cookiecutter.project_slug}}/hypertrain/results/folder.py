@@ -9,14 +9,15 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hypertrain import UserError
 from hypertrain.results.journal import HOST, JOURNAL
-from hypertrain.results.sources import fingerprint, sources
+from hypertrain.results.sources import fingerprint, of_choices, sources, words_of
 from hypertrain.sweepfile.sweep import Sweep, load
 
 ABOUT, SWEEP_FILE = "about.json", "sweep.yaml"
@@ -27,7 +28,8 @@ class About:
     """What a results folder says of its sweep.
 
     file: the sweep file's path in the project. code: fingerprint of the sources today; `sources`
-    holds the files and hashes of each code that trials ran with. begun: Unix time.
+    holds the files and hashes of each code that trials ran with; `choices` those of today that a
+    trial has besides, by the word that tells it of them. begun: Unix time.
     """
 
     file: str
@@ -43,17 +45,32 @@ class About:
     host: str = HOST
     python: str = field(default_factory=platform.python_version)
     sources: dict[str, dict[str, str]] = field(default_factory=dict)
+    choices: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def files(self, params: Mapping[str, Any]) -> dict[str, str]:
+        """The sources, today, of a trial with these parameters."""
+        own = (self.choices.get(word, {}) for word in words_of(params))
+        return dict(ChainMap(self.sources.get(self.code, {}), *own))
+
+    def code_of(self, params: Mapping[str, Any]) -> str:
+        """Their fingerprint."""
+        return fingerprint(self.files(params)) if self.choices else self.code
+
+    def changed_since(self, earlier: "About") -> list[str]:
+        """Files that are not what they were in an earlier session, or that only one has."""
+        then, now = (
+            ChainMap(one.sources.get(one.code, {}), *one.choices.values())
+            for one in (earlier, self)
+        )
+        return sorted(file for file in {*then, *now} if then.get(file) != now.get(file))
 
 
-def describe(folder: Path, sweep: Sweep, root: Path) -> About:
-    """Write what the folder says of itself, as a session begins.
-
-    Raises: OSError.
-    """
+def today(folder: Path, sweep: Sweep, root: Path) -> About:
+    """What the folder would say of itself if a session began now."""
     files = sources(root, sweep.program, sweep.command or ())
     code = fingerprint(files)
     before = about(folder)
-    now = About(
+    return About(
         file=os.path.relpath(sweep.path, root) if sweep.path.is_absolute() else str(sweep.path),
         name=sweep.name,
         program=sweep.program.as_posix(),
@@ -65,10 +82,31 @@ def describe(folder: Path, sweep: Sweep, root: Path) -> About:
         code=code,
         begun=before.begun if before else time.time(),
         sources={**(before.sources if before else {}), code: files},
+        choices=of_choices(root, sweep.space),
     )
+
+
+def describe(folder: Path, sweep: Sweep, root: Path) -> About:
+    """Write what the folder says of itself, as a session begins.
+
+    Raises: OSError.
+    """
+    now = today(folder, sweep, root)
     _replace(folder / ABOUT, json.dumps(asdict(now), indent=1).encode())
     _replace(folder / SWEEP_FILE, sweep.path.read_bytes())
     return now
+
+
+def code_for(folder: Path, told: About, params: Mapping[str, Any]) -> str:
+    """Fingerprint of the code that a trial begins with; its files are noted in the folder.
+
+    Raises: OSError.
+    """
+    code = told.code_of(params)
+    if code not in told.sources:
+        told.sources[code] = told.files(params)
+        _replace(folder / ABOUT, json.dumps(asdict(told), indent=1).encode())
+    return code
 
 
 def about(folder: Path) -> About | None:

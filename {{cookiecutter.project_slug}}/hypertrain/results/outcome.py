@@ -80,8 +80,16 @@ def outcome(folder: Path, root: Path, sweep: Sweep | None = None) -> Outcome:
     notes = [damage(Path(found.where), damaged)]
     if found.metric is None and told is None:
         notes.append("What the metric is, is not noted in this folder; give --sweep FILE.")
-    notes += _json(folder / CONFIRM / VERDICT) or []
+    notes += _verdict(folder / CONFIRM, told)
     return replace(found, notes=tuple(filter(None, notes)), repeats=_repeats(folder / CONFIRM))
+
+
+def _verdict(folder: Path, told: About | None) -> list[str]:
+    """What `confirm` has found, and since when the code is another."""
+    lines = _json(folder / VERDICT) or []
+    then = about(folder)
+    changed = told.changed_since(then) if told and then and lines else []
+    return [f"Confirmed before {', '.join(changed)} changed:", *lines] if changed else lines
 
 
 def _repeats(folder: Path) -> list[list[float]]:
@@ -92,7 +100,7 @@ def _repeats(folder: Path) -> list[list[float]]:
         return []
     groups: dict[str, list[float]] = {}
     for record in read(folder)[0].values():
-        if record.value is not None and record.code == told.code:
+        if record.value is not None and record.code == told.code_of(record.params):
             rest = {name: value for name, value in record.params.items() if name != option}
             groups.setdefault(repr(sorted(rest.items())), []).append(record.value)
     return list(groups.values())
@@ -114,8 +122,7 @@ def of_records(
     running: bool,
 ) -> Outcome:
     """What the records show; of those that have not ended, only the running ones."""
-    code = told.code if told else None
-    rows = [_row(record, folder, code) for record in records if record.state or running]
+    rows = [_row(record, folder, told) for record in records if record.state or running]
     where = folder.relative_to(root) if folder.is_relative_to(root) else folder
 
     def command(row: Row) -> str | None:
@@ -133,7 +140,7 @@ def of_records(
         folder=folder,
         running=running,
         logs=frozenset(_logs(sweep.raw.get("parameters", {}))) if sweep else frozenset(),
-        changed=_changed(told, {record.code for record in records if record.code}),
+        changed=_changed(told, records),
     )
 
 
@@ -152,7 +159,7 @@ def flat(params: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]
             yield f"{above}{name}", value
 
 
-def _row(record: Record, folder: Path, code: str | None) -> Row:
+def _row(record: Record, folder: Path, told: About | None) -> Row:
     return Row(
         name=str(record.number),
         state=record.state or RUNNING,
@@ -166,7 +173,7 @@ def _row(record: Record, folder: Path, code: str | None) -> Row:
         host=record.host,
         folder=folder / record.folder,
         run=record.run,
-        older=bool(code and record.code and record.code != code),
+        older=_is_older(record, told),
     )
 
 
@@ -193,10 +200,15 @@ def _metric(told: About | None, sweep: Sweep | None) -> Metric | None:
     return sweep.metric if sweep else None
 
 
-def _changed(told: About | None, codes: set[str]) -> tuple[str, ...]:
+def _changed(told: About | None, records: Sequence[Record]) -> tuple[str, ...]:
     """Files that differ between the code of today and that of some trial."""
     if not told:
         return ()
-    today = told.sources.get(told.code, {})
-    olds = [told.sources.get(code, {}) for code in codes - {told.code}]
-    return tuple(sorted(f for old in olds for f in {*old, *today} if old.get(f) != today.get(f)))
+    olds = {record.code or "": record.params for record in records if _is_older(record, told)}
+    pairs = [(told.sources.get(code, {}), told.files(params)) for code, params in olds.items()]
+    files = {f for old, now in pairs for f in {*old, *now} if old.get(f) != now.get(f)}
+    return tuple(sorted(files))
+
+
+def _is_older(record: Record, told: About | None) -> bool:
+    return bool(told and record.code and record.code != told.code_of(record.params))

@@ -7,12 +7,14 @@ import ast
 import hashlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from hypertrain.libraries import is_library
-from hypertrain.results.settings import settings
+from hypertrain.results.settings import SETTINGS, named, settings
+from hypertrain.sweepfile.distributions import Parameter
 
 SCRIPT = re.compile(rb"[\w./-]+\.py\b", re.ASCII)
 LARGEST = 2**20
@@ -26,12 +28,35 @@ SWEEP = (rb"^method *:", rb"^parameters *:")
 def sources(root: Path, program: Path, words: Sequence[object] = ()) -> dict[str, str]:
     """SHA-256 of each file, by its path from `root`.
 
-    program: relative to `root`. words: of the command; what they name, as a file or a module,
-    counts too.
+    program: relative to `root`. words: of the command; what they name, as a module or a file of
+    settings, counts too.
     """
-    named = [str(program), OF_WANDB, *(path for word in words for path in _paths(str(word)))]
+    return _hashes(root, [str(program), OF_WANDB, *named([str(word) for word in words])])
+
+
+def of_choices(root: Path, space: Sequence[Parameter]) -> dict[str, dict[str, str]]:
+    """The same of files that a choice of a parameter names, by its word of `words_of`."""
+    choices = {p.name: p.values for p in space if not isinstance(p.values, range)}
+    found = {word: _hashes(root, named([word])) for word in words_of(choices)}
+    return {word: files for word, files in found.items() if files}
+
+
+def words_of(value: Any, name: str = "") -> Iterator[str]:
+    """The texts of parameters as words of a command, name=value; those of a list one by one."""
+    match value:
+        case str():
+            yield f"{name}={value}"
+        case Mapping():
+            for inner, below in value.items():
+                yield from words_of(below, f"{name}.{inner}".lstrip("."))
+        case list() | tuple():
+            for item in value:
+                yield from words_of(item, name)
+
+
+def _hashes(root: Path, names: Iterable[str]) -> dict[str, str]:
     seen: dict[Path, bytes] = {}
-    for file in (root / name for name in named if _is_file(root / name)):
+    for file in (root / name for name in names if _is_file(root / name)):
         _follow(file.resolve(), root.resolve(), seen)
     return {
         _shown(file, root.resolve()): hashlib.sha256(text).hexdigest()
@@ -44,21 +69,18 @@ def fingerprint(files: dict[str, str]) -> str:
     return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:12]
 
 
-def _paths(word: str) -> Iterator[str]:
-    yield word
-    yield word.partition("=")[2]
-    if all(part.isidentifier() for part in word.split(".")):  # after -m
-        path = word.replace(".", "/")
-        yield from (f"{path}.py", f"{path}/__main__.py")
-
-
 def _follow(file: Path, root: Path, seen: dict[Path, bytes]) -> None:
     if file in seen:
         return
     try:
-        seen[file] = text = file.read_bytes()
+        text = file.read_bytes()
     except OSError:
         return
+    if file.suffix in SETTINGS:
+        if not all(re.search(key, text, re.MULTILINE) for key in SWEEP):
+            seen[file] = text
+        return
+    seen[file] = text
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):  # a shell script, say
@@ -70,13 +92,8 @@ def _follow(file: Path, root: Path, seen: dict[Path, bytes]) -> None:
     for name, level in dict.fromkeys(_imported(tree)):
         for found in _files(name, level, file, places):
             _follow(found, root, seen)
-    for found in filter(_is_file, settings(tree, file.parent, root)):
-        try:
-            text = found.read_bytes()
-        except OSError:
-            continue
-        if not all(re.search(key, text, re.MULTILINE) for key in SWEEP):
-            seen[found.resolve()] = text
+    for found in filter(_is_file, settings(text, tree, file.parent, root)):
+        _follow(found.resolve(), root, seen)
 
 
 def _imported(tree: ast.AST) -> Iterator[tuple[str, int]]:

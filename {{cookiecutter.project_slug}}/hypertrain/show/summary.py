@@ -35,9 +35,8 @@ def before(
         say(f"Done already: {counted(done, 'trial')}, in {results}.")
     elif earlier is None and len(list(root.glob("results/sweep-*"))) > 1:
         say(f"The sweep file has changed: a new sweep, in {results}; earlier results stay.")
-    if earlier and earlier.code != now.code:
-        changed = listed(changes(earlier, now))
-        say(f"{changed} has changed since; to run all trials anew, move {results} away.")
+    if earlier and (changed := now.changed_since(earlier)):
+        say(f"{listed(changed)} has changed since; to run all trials anew, move {results} away.")
     return now
 
 
@@ -51,12 +50,6 @@ def neighbours(root: Path, own: Path) -> Callable[[], list[str]]:
         return [f"{it.relative_to(root)} is running as well ({holder(it)})." for it in new]
 
     return look
-
-
-def changes(earlier: About, now: About) -> list[str]:
-    """Files of the program that are not what they were in the earlier session."""
-    then, today = earlier.sources.get(earlier.code, {}), now.sources[now.code]
-    return sorted(file for file in {*then, *today} if then.get(file) != today.get(file))
 
 
 def after(
