@@ -299,13 +299,17 @@ def test_a_trial_that_ends_after_its_tuner_was_killed_counts(
         process.kill()
         process.wait()
     (root / "killed").touch()
+    with (root / "modules" / "program.py").open("a") as program:
+        program.write("# changed")
     done = run(root, *arguments, "--workers", "2", *options, WANDB_MODE="offline")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "* trained before modules/program.py changed" in done.stdout
     assert sorted((root / "notes.txt").read_text().split()[1::2]) == ["1", "2", "3"]
     found = records(root)
     assert {number: found[number]["value"] for number in found} == {1: 1, 2: 2, 3: 3}
     assert all(2 <= found[number]["seconds"] < 60 for number in (1, 2))
     assert all(r["state"] == "completed" and r["begun"] < r["ended"] for r in found.values())
+    assert found[1]["code"] == found[2]["code"] != found[3]["code"], "each its own"
 
 
 # --- the pieces -----------------------------------------------------------------------------------

@@ -210,7 +210,9 @@ class Loop:
 
     def _count(self, record: Record, folder: Path, ended: float) -> None:
         """A trial has run to its end with no tuner there to see it: it counts."""
+        code = record.code
         self._source.begun(record)
+        record.code = code  # not today's
         spent = ended - (record.begun or ended)
         running = Running(record, self._reader(folder), time.monotonic() - spent)
         self._read_metrics(running)
