@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,17 @@ def test_the_noise_is_known_from_trials_that_differ_in_the_seed_alone() -> None:
     near = {row.params["a"] for row in found.within}
     assert near == {0, 0.05}
     assert f"are within the noise of that (sd {found.noise.sd:.4g}" in statements.place(found, LOSS)
+
+
+@pytest.mark.parametrize("other", [{"state": "stopped"}, {"state": "running"}, {"code": "older"}])
+def test_what_was_cut_short_or_ran_with_other_code_is_no_noise(other: dict[str, Any]) -> None:
+    of_seeds = [Row("1", "completed", 0.5, {"seed": 1}), Row("2", "completed", 0.9, {"seed": 2})]
+    found = standing(of_seeds, LOSS, SEEDS)
+    assert found
+    assert found.noise
+    found = standing([of_seeds[0], replace(of_seeds[1], **other)], LOSS, SEEDS)
+    assert found
+    assert found.noise is None
 
 
 def test_two_equal_trainings_are_told_apart_in_one_case_of_twenty() -> None:

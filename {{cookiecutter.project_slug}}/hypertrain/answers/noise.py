@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hypertrain.results.outcome import Row
+from hypertrain.results.outcome import WHOLE, Row
 from hypertrain.sweepfile.sweep import Metric
 
 
@@ -67,9 +67,11 @@ def noise_of(groups: Iterable[Sequence[float]]) -> Noise | None:
 
 
 def _groups(rows: Sequence[Row], seeds: set[str]) -> list[list[float]]:
-    """Values of the trials that differ in nothing but a seed."""
+    """Values of the trials, run to their end, that differ in nothing but a seed."""
     groups: dict[str, list[float]] = {}
     for row in rows:
         rest = {name: value for name, value in row.flat.items() if name not in seeds}
-        groups.setdefault(repr(sorted(rest.items())), []).append(row.value or 0.0)
+        if row.state in WHOLE:
+            same = repr((row.code, sorted(rest.items())))
+            groups.setdefault(same, []).append(row.value or 0.0)
     return list(groups.values())

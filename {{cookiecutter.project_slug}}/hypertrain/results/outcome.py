@@ -17,6 +17,8 @@ ARGS, OUTPUT = "args.json", "output.log"
 CONFIRM, VERDICT = "confirm", "verdict.json"
 """Below a results folder: its trials on fresh seeds (`confirm.py`), and what came out."""
 RUNNING = "running"
+WHOLE = ("completed", "finished")
+"""States of a trial that ran to its end, here and on W&B."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Row:
     """One trial.
 
     value: best of the metric; None when it has none. seconds: of wall time. begun, ended: Unix
-    times. folder: what it left on this machine. older: it ran with code that has changed since.
+    times. folder: what it left on this machine. code: fingerprint of what it ran with. older: that
+    has changed since.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Row:
     host: str | None = None
     folder: Path | None = None
     run: str | None = None
+    code: str | None = None
     older: bool = False
 
     @cached_property
@@ -173,6 +177,7 @@ def _row(record: Record, folder: Path, told: About | None) -> Row:
         host=record.host,
         folder=folder / record.folder,
         run=record.run,
+        code=record.code,
         older=_is_older(record, told),
     )
 
