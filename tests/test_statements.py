@@ -61,7 +61,8 @@ def test_the_noise_is_known_from_trials_that_differ_in_the_seed_alone() -> None:
     assert 0.08 < found.noise.sd < 0.12
     near = {row.params["a"] for row in found.within}
     assert near == {0, 0.05}
-    assert f"are within the noise of that (sd {found.noise.sd:.4g}" in statements.place(found, LOSS)
+    said = statements.place(found, LOSS)
+    assert f"are within the noise of that (sd {found.noise.sd:.4g}, 60 runs)" in said
 
 
 @pytest.mark.parametrize("other", [{"state": "stopped"}, {"state": "running"}, {"code": "older"}])

@@ -10,10 +10,14 @@ from hypertrain.sweepfile.sweep import Metric
 
 @dataclass(frozen=True)
 class Noise:
-    """sd: of one trial's value when only its seed changes; freedom: degrees of it."""
+    """sd: of one trial's value when only its seed changes; freedom: degrees of it.
+
+    runs: from which it is known.
+    """
 
     sd: float
     freedom: int
+    runs: int
 
     def between(self) -> float:
         """Two trials that are the same differ by more than this in one case of twenty."""
@@ -57,13 +61,14 @@ def standing(
 
 def noise_of(groups: Iterable[Sequence[float]]) -> Noise | None:
     """Pooled over the groups; None where no group has two values."""
-    squares, freedom = 0.0, 0
+    squares, freedom, runs = 0.0, 0, 0
     for group in groups:
         if len(group) > 1:
             mean = math.fsum(group) / len(group)
             squares += math.fsum((value - mean) ** 2 for value in group)
             freedom += len(group) - 1
-    return Noise(math.sqrt(squares / freedom), freedom) if freedom else None
+            runs += len(group)
+    return Noise(math.sqrt(squares / freedom), freedom, runs) if freedom else None
 
 
 def _groups(rows: Sequence[Row], seeds: set[str]) -> list[list[float]]:

@@ -26,7 +26,7 @@ def place(standing: Standing, metric: Metric) -> str:
 def _noise(standing: Standing) -> str:
     if standing.noise is None:
         return "How much of a difference is chance, `python -m hypertrain confirm` finds out."
-    known = f"(sd {number(standing.noise.sd)}, {counted(standing.noise.freedom + 1, 'run')})"
+    known = f"(sd {number(standing.noise.sd)}, {counted(standing.noise.runs, 'run')})"
     if not standing.within:
         return f"No other is within the noise {known}."
     near = counted(len(standing.within), "other trial")
