@@ -279,6 +279,8 @@ def test_two_workers_train_each_point_once(hypertrain: Start, bake: Bake, server
         in output
     )
     assert all(run.attributes["displayName"] in output for run in server.runs.values())
+    assert f"Ranked by the last {metric} of each" in output
+    assert f'`wandb.define_metric("{metric}", summary="max")` in the program' in output
 
 
 def test_worker_fails_only_if_all_of_its_trials_do(
@@ -551,3 +553,4 @@ def test_leaderboard_reads_what_define_metric_made_of_the_summary(
     name = run.attributes["displayName"]
     row = next(line.split() for line in output.splitlines() if name in line.split())
     assert best in row
+    assert "Ranked by the last" not in output

@@ -1,6 +1,7 @@
 """A sweep on the W&B server: started for the platform's workers, and its results read back."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,17 @@ def outcome_of(path: str) -> Outcome:
         rows=rows,
         repeat=lambda row: repeat(sweep, row.params, Path("args.json")),
         running=found.state == "RUNNING",
+        notes=_note(sweep.metric, [run.summary for run in runs]),
     )
+
+
+def _note(metric: Metric | None, summaries: Sequence[Any]) -> tuple[str, ...]:
+    """That last values are ranked, where W&B knows no others."""
+    if metric is None or not any(_is_number(summary.get(metric.name)) for summary in summaries):
+        return ()
+    name, best = metric.name, "max" if metric.goal == "maximize" else "min"
+    remedy = f'`wandb.define_metric("{name}", summary="{best}")` in the program keeps the best'
+    return (f"Ranked by the last {name} of each, which is what W&B's summary has; {remedy}.",)
 
 
 def _row(run: Any, sweep: Sweep) -> Row:
@@ -103,5 +114,8 @@ def _best(summary: Any, metric: Metric) -> float | None:
     """The metric's entry in a run's summary: its best value, if the program puts it there."""
     if hasattr(summary, "get"):  # after `define_metric(name, summary="max")`
         summary = summary.get("max" if metric.goal == "maximize" else "min")
-    number = isinstance(summary, int | float) and math.isfinite(summary)
-    return float(summary) if number else None
+    return float(summary) if _is_number(summary) and math.isfinite(summary) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
