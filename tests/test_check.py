@@ -117,12 +117,20 @@ def assert_finding(finding: Finding, status: str, *texts: str) -> None:
 # ---- the sweep file
 
 
+WEIGHTED = {"values": [0.1, 0.01], "probabilities": [0.5, 0.5]}
+
+
 @pytest.mark.parametrize(
     ("keys", "text"),
     [
         ({"parameters": {"lr": {"min": 0, "max": 0.5}}, "method": "random"}, "parameters.lr: W&B"),
         ({"parameters": {"lr": {"values": [float("nan")]}}}, "no .nan"),
         ({"method": "random"}, "run_cap: method random never ends"),
+        (
+            {"method": "bayes", "parameters": {"a": {"parameters": {"lr": WEIGHTED}}}},
+            "parameters.a.lr.probabilities: W&B's bayes stops at them",
+        ),
+        ({"method": "bayes", "parameters": {"lr": {"value": 1}}}, "W&B's bayes needs one"),
         ({"command": ["python", "${program}"]}, 'all trials would be alike; add "${args}"'),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

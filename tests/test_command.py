@@ -15,7 +15,7 @@ from hypertrain import UserError
 from hypertrain.search.search import new_search, params_at
 from hypertrain.sweepfile.sweep import from_mapping
 from hypertrain.trial.command import command_line, repeat
-from hypertrain.trial.run import Run, environment
+from hypertrain.trial.run import Run, agents_environment, environment
 from sweep_files import of_agent, sweep
 
 PARAMETERS = {
@@ -85,6 +85,20 @@ def test_words_are_the_agents(command: list[Any] | None, agent: Path) -> None:
     words = command_line(one, params, Path("args.json"))
     assert words == of_agent(command, params, Path("args.json"))
     assert all(isinstance(word, str) for word in words)
+
+
+def test_the_agents_own_variables(agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`wandb agent` sets them before it reads the command; the run's id it sets later."""
+    for name in ("WANDB_DIR", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_SWEEP_ID", "WANDB_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    names = ("WANDB_DIR", "WANDB_PROJECT", "WANDB_SWEEP_ID", "WANDB_RUN_ID")
+    words = ["python", "${program}", *(f"--x=${{envvar:{name}}}" for name in names), "${args}"]
+    one = sweep(agent, command=words, project="mine", parameters={"x": {"value": 1}})
+    run = Run("trial-1", "a-sweep", "mine", agent / "1", agent)
+    given = command_line(one, {}, Path("args.json"), agents_environment(run))
+    assert given[2:] == [f"--x={agent}", "--x=mine", "--x=a-sweep", "--x=WANDB_RUN_ID"]
+    line = repeat(one, {}, Path("args.json"))
+    assert line == f'python train.py --x="$PWD" --x=mine --x={one.id} --x=WANDB_RUN_ID'
 
 
 def test_the_guides_trial(tmp_path: Path) -> None:

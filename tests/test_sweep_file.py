@@ -981,7 +981,10 @@ def test_exponents_are_taken_though_wandb_calls_them_deprecated(root: Path) -> N
         (whole("{value: !!int ''}"), "is a number to YAML; quote it: ''"),
         (whole("{value: !!float x}"), "x is a number to YAML; quote it: x"),
         (whole("{value: !!timestamp x}"), "x is a date to YAML; quote it: x"),
-        (whole("{value: !!python/object/apply:os.getcwd []}"), "could not determine a constructor"),
+        (
+            whole("{value: !!python/object/apply:os.getcwd []}"),
+            "!!python/object/apply:os.getcwd is no JSON; leave it out",
+        ),
         (whole("{value: *nowhere}"), "found undefined alias 'nowhere'; text that begins with * ne"),
         (whole("{? [1] : 2}"), "this key is not text to YAML; quote it"),
         (whole("{value: " + "[" * 5000 + "]" * 5000 + "}"), "is not valid YAML: maximum recursion"),
@@ -1105,3 +1108,67 @@ def test_a_mutilated_file_is_taken_or_refused(root: Path, at: int, removed: int,
 @given(st.binary(max_size=40))
 def test_any_bytes_are_refused(root: Path, content: bytes) -> None:
     assert taken_or_refused(root, content) is None
+
+
+# What people write instead, and what they are told: the key, and a remedy that is the sweep meant.
+MEANT = [
+    ("project: my/proj", "project: W&B takes no / \\ # ? % :", "write my-proj"),
+    ("scheduler: {values: [const, cosine]}", "scheduler: looks like a parameter", "indent it"),
+    ("name: {values: [a, b]}", "name: looks like a parameter", "indent it below"),
+    ("metric: {name: acc, direction: maximize}", "metric.direction:", "write goal"),
+    ("metric: {name: 2024}", "metric.name: must be text", 'write `name: "2024"`'),
+    ("metric: {name: acc, early_terminate: {}}", "metric.early_terminate:", "indent it less"),
+    ("command: \"[python, train.py, '${args}']\"", "command:", "`command: [python, train.py, '"),
+    ("command: python, train.py, ${args}", "command:", "`command: [python, train.py, '${args}']`"),
+    ("command:\n  -python\n  -${args}", "command:", "`command: [python, '${args}']`"),
+    ("command: [python, '${ args }']", "command: ${ args } is not a macro", "write ${args}"),
+    ("command: [[python, '${args}']]", "command: is a list in a list", "[python, '${args}']`"),
+    ("image: x", "image: is not supported", "remove it"),
+    ("x: [1, 2]]", "", "a ] too many"),
+    ("x: [1,, 2]", "", "a comma too many"),
+    ('x: "C:\\data"', "", "use single quotes"),
+    ("x:\n  values: - 0.1", "", "needs brackets"),
+    ("x: [*.py]", "", "begins with * needs quotes"),
+    ("x: [1,\t2]", "", "holds a tab"),
+    ("x: !!python/tuple [1]", "", "!!python/tuple is no JSON; leave it out"),
+    ("\u00a0 x: 1", "", "no-break spaces"),
+]
+PARAMETERS = [
+    ("p: {parameters: {a/b: {value: 1}}}", "parameters.p.a/b:", "write a_b"),
+    ("x: {distribution: float_uniform, min: 0, max: 0.5}", "x.distribution:", "write uniform"),
+    ("x: {distribution: q_loguniform, min: 1, max: 5}", "x.distribution:", "q_log_uniform_values"),
+    ("x: {min: '1', max: '8'}", "x.min:", "write 1"),
+    ("x: {min: 1, max: 1e3}", "x.max:", "write 1000"),
+    ("x: [{min: 0.1}, {max: 1.0}]", "parameters.x:", "as `x: {min: 0.1, max: 1.0}`"),
+    ("x: {values: {min: 1, max: 2}}", "x.values:", "leave out `values:`"),
+    ("x: {values: 'range(1, 4)'}", "x.values:", "`values: [1, 2, 3]`"),
+    ("x: {values: 0.1 0.2}", "x.values:", "`values: [0.1, 0.2]`"),
+    ("x: {values: 0.1; 0.2}", "x.values:", "`values: [0.1, 0.2]`"),
+    ("x: {values: -1 -2}", "x.values:", "a blank after each dash"),
+    ("x: values [1]", "parameters.x: a colon is missing", "`values: [1]`"),
+    ("x: {values: [1, 2], weights: [0.1, 0.9]}", "x.weights:", "write probabilities"),
+    ("x: {min: 1, max: 9, q: 2}", "x.q:", "`distribution: q_uniform`"),
+    ("x: {min: 0.1, max: 0.9, step: 0.2}", "x.step:", "`distribution: q_uniform`, where it is q"),
+    ("x: {distribution: beta, alpha: 2, beta: 3}", "x.alpha:", "write a"),
+    ("x: {min: 0.1, max: 1.0, log: true}", "x.log:", "`distribution: log_uniform_values`"),
+    ("x: {distribution: , min: 0.1, max: 1.0}", "x.distribution: is empty", "remove it"),
+    ("x: {lr: 0.1, beta1: 0.9}", "parameters.x:", "`x: {value: {lr: 0.1, beta1: 0.9}}`"),
+    ("x: {d: {values: [1]}, name: a}", "level `parameters:` is missing", "name: {value: a}}}`"),
+    ("metric: {name: loss}", "parameters.metric: is no parameter", "indent it less"),
+    ("x\n    values: [1]", "", "lacks its colon; write `x:`"),
+    ("parameters: {x: {value: 1}}", "parameters.parameters: stands twice", "remove this line"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "remedy"),
+    [
+        *MEANT,
+        *((f"parameters:\n  {text}", key, remedy) for text, key, remedy in PARAMETERS),
+    ],
+)
+def test_what_was_meant_is_said(text: str, key: str, remedy: str, root: Path) -> None:
+    head = "program: train.py\nmethod: random\nrun_cap: 3\n"
+    rest = "" if text.startswith("parameters") else "parameters:\n  y: {value: 1}\n"
+    lines = refusals(root, head + rest + text + "\n")
+    assert any(key in line and remedy in line for line in lines), lines

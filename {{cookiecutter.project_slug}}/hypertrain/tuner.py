@@ -23,7 +23,7 @@ from hypertrain.trial.command import command_line
 from hypertrain.trial.keeper import EXIT, GRACE, STUBBORN, has_ended
 from hypertrain.trial.process import BEGUN, COLD, ENDED, LOST, Event
 from hypertrain.trial.reason import OUT_OF_MEMORY, failure, has_crashed, last_lines
-from hypertrain.trial.run import ARGS, Run, environment, write_params
+from hypertrain.trial.run import ARGS, Run, agents_environment, environment, write_params
 
 POLL = 0.1
 """Seconds between two looks at what the running trials logged."""
@@ -203,7 +203,7 @@ class Loop:
         write_params(folder, record.params)
         run = self._source.run(record)
         run = replace(run, goes_on=was_cut_off or self.checkpoints.goes_on(run.id))
-        words = command_line(self._sweep, record.params, folder / ARGS)
+        words = command_line(self._sweep, record.params, folder / ARGS, agents_environment(run))
         environ = environment(run, folder / process.METRICS)
         self._crew.start(slot, words, environ, folder / process.OUTPUT)
         return None

@@ -121,6 +121,8 @@ def _wrong(sweep: Sweep, root: Path) -> Iterator[str]:
                 f"parameters.{name}: W&B refuses a whole bound beside one that is not; "
                 "give both a decimal point"
             )
+    if sweep.method == "bayes":
+        yield from _no_bayes(sweep)
     if not _is_finite(sweep.raw):
         yield "W&B keeps JSON, which has no .nan and no .inf; leave them out"
     if sweep.method != "grid" and sweep.run_cap is None:
@@ -131,6 +133,22 @@ def _wrong(sweep: Sweep, root: Path) -> Iterator[str]:
             f"command: tells {sweep.program} no parameters, and it does not read wandb.config: all "
             'trials would be alike; add "${args}" to command'
         )
+
+
+def _no_bayes(sweep: Sweep) -> Iterator[str]:
+    """What W&B's engine stops at, the package `sweeps` 0.3.0."""
+    for name in _weighted(sweep.raw["parameters"]):
+        remedy = "remove them, or write method: random"
+        yield f"parameters.{name}.probabilities: W&B's bayes stops at them; {remedy}"
+    if all(parameter.values and len(parameter.values) == 1 for parameter in sweep.space):
+        yield "parameters: W&B's bayes needs one that varies; write method: grid"
+
+
+def _weighted(parameters: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for name, config in parameters.items():
+        if "probabilities" in config:
+            yield above + name
+        yield from _weighted(config.get("parameters", {}), f"{above}{name}.")
 
 
 def _reads_config(sweep: Sweep, root: Path) -> bool:

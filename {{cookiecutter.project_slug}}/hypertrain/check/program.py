@@ -23,7 +23,7 @@ from hypertrain.trial.interpreter import python_program
 from hypertrain.trial.keeper import GRACE
 from hypertrain.trial.process import ENDED, LOST, METRICS, OUTPUT, Event, Launch, cold_workers
 from hypertrain.trial.reason import failure
-from hypertrain.trial.run import ARGS, Run, environment, write_params
+from hypertrain.trial.run import ARGS, Run, agents_environment, environment, write_params
 from hypertrain.warm.imports import Import, Program, read_program
 
 PARSE, TRIAL, REST = 120.0, 600.0, 60.0
@@ -220,7 +220,7 @@ def _run_trial(
     write_params(folder, params)
     run = Run("check", "check", sweep.project, folder, here / "results", sweep.entity)
     environ = {**environment(run, folder / METRICS), **OFFLINE}
-    words = command_line(sweep, params, folder / ARGS)
+    words = command_line(sweep, params, folder / ARGS, agents_environment(run))
     events: SimpleQueue[Event] = SimpleQueue()
     (worker,) = cold_workers(1, events)
     code = None

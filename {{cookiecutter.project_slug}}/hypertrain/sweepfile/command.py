@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import yaml
+
 from hypertrain.sweepfile.hints import nearest, shown, typed
 from hypertrain.sweepfile.notes import Notes
 
@@ -21,6 +23,7 @@ ARGS = (
 )
 """Macros that hand the program its parameters."""
 MACROS = ("env", "interpreter", "program", *ARGS)
+BLANKS = re.compile(r"\$\{ *([^}]*?) *\}")
 ENVVAR = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 
 
@@ -46,22 +49,42 @@ def read(value: Any, notes: Notes) -> tuple[str, ...] | None:
 
 def _meant(value: Any) -> list[str]:
     """The words of a command in one text; without `${args}` no parameter would arrive."""
-    text = value if isinstance(value, str) else ""
+    text = BLANKS.sub(r"${\1}", value) if isinstance(value, str) else ""
     listed = re.findall(r"^\s*-\s+(.*?)\s*$", text, re.MULTILINE)
     try:
-        words = listed or shlex.split(text)
+        words = listed or _bracketed(text) or shlex.split(text)
     except ValueError:  # a quote without its end
         words = text.split()
+    if len(words) > 1 and all(word.startswith("-") for word in words):
+        words = [word[1:] for word in words]  # dashes of a list, without their blanks
+    if any(word.endswith(",") for word in words):
+        words = [word.rstrip(",") for word in words]
     if not words:
         return list(DEFAULT)
     return words if hands_over(words) else [*words, "${args}"]
+
+
+def _bracketed(text: str) -> list[str]:
+    """The words of a list that stands in quotes."""
+    if not text.strip().startswith("["):
+        return []
+    quoted = re.sub(r"""(?<!["'])\$\{[^}]*\}(?!["'])""", r'"\g<0>"', text)
+    try:
+        found = yaml.safe_load(quoted)
+    except yaml.YAMLError:
+        return []
+    return list(map(str, found)) if isinstance(found, list) else []
 
 
 def check(command: Sequence[Any], notes: Notes) -> None:
     """Note the words that would not arrive as they stand in the file."""
     for i, part in enumerate(command):
         key, spelled = ("command", i), notes.spelled.get(("command", i), typed(part))
-        if isinstance(part, bool) or part is None:
+        if part is None and not spelled:
+            notes.problem(key, "is empty; remove its dash")
+        elif isinstance(part, list) and len(command) == 1:
+            notes.problem(key, f"is a list in a list; write `command: {typed(part)}`")
+        elif isinstance(part, bool) or part is None:
             notes.problem(key, f'{spelled} is no text to YAML; write "{spelled}"')
         elif not isinstance(part, str | int | float):
             notes.problem(key, f"{shown(part)} is not one word; quote it")
@@ -79,6 +102,8 @@ def check(command: Sequence[Any], notes: Notes) -> None:
 
 def _no_macro(word: str) -> str:
     """W&B leaves such a word out."""
+    if (plain := BLANKS.sub(r"${\1}", word)) != word:
+        return f"{word} is not a macro; write {plain}"
     if parts := word.split() if len(word.split()) > 1 else []:
         return f"{word} is not a macro; write {typed(parts)}, each a word of its own"
     if found := re.fullmatch(r"\$\{(?:env|envvar|ENV)[:.](\w+)\}", word):

@@ -4,6 +4,7 @@ Meaning and bounds are those of W&B's own engine, the package `sweeps` 0.3.0 (`p
 """
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ MEANT = {
     **dict.fromkeys(("mean", "loc"), "mu"),
     **dict.fromkeys(("std", "stddev", "scale"), "sigma"),
     **dict.fromkeys(("step", "quantization"), "q"),
+    **dict.fromkeys(("weights", "weight", "probability", "probs", "p"), "probabilities"),
+    "alpha": "a",
+    "beta": "b",
     **dict.fromkeys(("choices", "options", "list"), "values"),
     **dict.fromkeys(("default", "constant"), "value"),
     **dict.fromkeys(("type", "dist"), "distribution"),
@@ -46,6 +50,8 @@ EXPONENTS = ("log_uniform", "inv_log_uniform", "q_log_uniform")
 """W&B's older distributions, whose bounds are exponents of e."""
 MANY = 2**53
 """Floats tell no more whole numbers apart."""
+LISTED = 50
+"""Longer lists are not written out in a remedy."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +77,31 @@ class Parameter:
         return self.steps if self.values is None else self.values
 
 
+def is_parameter(config: Any) -> bool:
+    """Whether W&B's words for a parameter stand in it."""
+    return isinstance(config, Mapping) and not WORDS.keys().isdisjoint(config)
+
+
+def word_meant(word: str) -> str | None:
+    """W&B's word for a parameter that `word` stands for, if it does."""
+    plain = word.strip(" :").partition(":")[0]
+    return plain if plain in WORDS else MEANT.get(plain.lower()) or nearest(plain, WORDS)
+
+
 def read(path: tuple[str, ...], key: Key, config: Mapping[str, Any], notes: Notes) -> Parameter:
     """The parameter named `path`, which stands at `key` of the file."""
     text = _Text(path, key, config, notes)
-    found = config.get("distribution", _implied(config))
+    implied = _implied(config)
+    found = config.get("distribution", implied)
+    if found is None and implied and "distribution" in config:
+        text.wrong("distribution", "is empty; remove it")
+        found = implied
     if found is None:
         text.say_what_is_missing()
         return Parameter(path)
     if not isinstance(found, str) or found not in DISTRIBUTIONS:
-        near = SYNONYMS.get(str(found).lower()) or nearest(str(found), DISTRIBUTIONS)
+        plain = re.sub(r"[\W_]", "", str(found)).lower()
+        near = SYNONYMS.get(plain) or nearest(str(found), DISTRIBUTIONS)
         remedy = f"write {near}" if near else f"write one of: {', '.join(DISTRIBUTIONS)}"
         text.wrong("distribution", f"{shown(found)} is unknown; {remedy}")
         return Parameter(path)
@@ -132,13 +154,22 @@ class _Text:
             return f"a blank is missing after {word.partition(':')[0]}:"
         if isinstance(value, Mapping) and any(inner in WORDS for inner in value):
             return f"looks like a parameter of its own; indent it like {self.path[-1]}"
-        if word == "q" and f"q_{self.distribution}" in DISTRIBUTIONS:
-            return f"needs `distribution: q_{self.distribution}`"
+        meant = MEANT.get(word.lower(), word)
+        distribution = self.config.get("distribution") or _implied(self.config)
+        quantised = f"q_{str(distribution).replace('int_', '')}"
+        if meant == "q" and quantised in DISTRIBUTIONS:
+            return f"needs `distribution: {quantised}`" + (", where it is q" if word != "q" else "")
+        if meant == "probabilities" and "values" in self.config:
+            named = "distribution" in self.config
+            own = " with `distribution: categorical_w_probabilities`" if named else ""
+            return f"write probabilities{own}"
+        if word.lower() == "log" and value is True and "min" in map(word_meant, self.config):
+            return "is no word of W&B's; write `distribution: log_uniform_values`"
         known = [word for word in allowed if word not in self.config]
         near = MEANT.get(word.lower()) or nearest(word, known)
         if near in known and word not in WORDS:
             return f"is no word of W&B's; write {near}"
-        names = ", ".join(sorted(allowed))
+        names = ", ".join(sorted({*allowed}))
         return f"does not belong here; remove it (this distribution has: {names})"
 
     def say_what_is_missing(self) -> None:
@@ -172,6 +203,10 @@ class _Text:
             return "write a number, such as 1.0e-4"
         if not is_number(number):
             return "write a number that a float can hold"
+        others = [value for value in map(self.config.get, ("min", "max")) if value != text]
+        is_whole = self.distribution == "int_uniform" or any(type(v) is int for v in others)
+        if re.fullmatch(r"[-+]?\d+", text.strip()) or (is_whole and number.is_integer()):
+            number = int(number)
         if number > 0 and self.distribution in EXPONENTS:
             values = f"`distribution: {self.distribution}_values`"
             return f"write {typed(number)} and {values}: {self.distribution} takes exponents of e"
@@ -202,20 +237,35 @@ class _Text:
         value = self.config.get(word)
         if isinstance(value, list) and value:
             return value
-        meant = typed(_as_list(value)) if value else "[...]"
         problem = f"must be a list of at least one value, not {shown(value)}"
-        self.wrong(word, f"{problem}; write `{word}: {meant}`")
+        self.wrong(word, f"{problem}; {_as_list(word, value)}")
         return None
 
 
-def _as_list(value: Any) -> list[Any]:
-    """`1, 2` and `(1, 2)` and {1, 2} are lists in the wrong brackets."""
-    if isinstance(value, str) and "," in value:
+def _as_list(word: str, value: Any) -> str:
+    """What to write: `1, 2` and `(1, 2)` and {1, 2} are lists in the wrong brackets."""
+    meant: list[Any] | None = [value]
+    if is_parameter(value):
+        return f"leave out `{word}:` and indent what is below it less, as `{typed(value)}`"
+    if isinstance(value, dict):
+        meant = [yaml.safe_load(str(key)) for key in value]
+    elif isinstance(value, str) and re.fullmatch(r"(-\S+\s*){2,}", value):
+        return "put a blank after each dash, as `- 1`"
+    elif isinstance(value, str) and (found := re.fullmatch(r"range\(([\d\s,-]+)\)", value.strip())):
+        numbers = range(*map(int, found[1].split(",")[:3]))
+        meant = list(numbers) if len(numbers) <= LISTED else None
+    elif isinstance(value, str) and re.search(r"\w\(.*\)", value):
+        meant = None  # a call
+    elif isinstance(value, str) and re.search(r"[,;\s]", value.strip()):
+        inner = value.strip("()[]{} ")
+        parts = inner.split(",") if "," in inner else re.split(r"[;\s]+", inner)
         try:
-            return list(yaml.safe_load(f"[{value.strip('()[] ')}]"))
+            found_values = [yaml.safe_load(part.strip()) for part in parts]
         except yaml.YAMLError:
-            return [value]
-    return list(value) if isinstance(value, dict) else [value]
+            found_values = [value]
+        are_several = "," in inner or all(map(is_number, found_values))
+        meant = found_values if are_several else [value]
+    return f"write `{word}: {typed(meant) if value and meant else '[...]'}`"
 
 
 # ---- values to choose from
@@ -300,7 +350,7 @@ def _doubt_exponents(text: _Text, low: float, high: float) -> None:
     """Bounds above zero may be meant as values; the logarithms of small values are below."""
     name = text.distribution
     inverse = {"inv_log_uniform": quantiles.inv_log_uniform}.get(name, quantiles.log_uniform)
-    if low > 0 and quantiles.is_finite(inverse(low, high)):
+    if low >= 0 and quantiles.is_finite(inverse(low, high)):
         ends = [inverse(low, high)(u) for u in (quantiles.EDGE, 1 - quantiles.EDGE)]
         means = f"from {ends[0]:.4g} to {ends[1]:.4g}"
         text.notes.warning(
@@ -396,12 +446,19 @@ DISTRIBUTIONS: dict[str, _Reader] = {
     "beta": _continuous(_beta, *_EXPONENTS),
     "q_beta": _quantised(_beta, *_EXPONENTS),
 }
+_LOGARITHMIC = {"": "log_uniform", "q": "q_log_uniform", "inv": "inv_log_uniform"}
 SYNONYMS = {
     **dict.fromkeys(("choice", "choices", "discrete", "enum", "list"), "categorical"),
     **dict.fromkeys(("int", "integer", "randint"), "int_uniform"),
     **dict.fromkeys(("float", "double", "continuous"), "uniform"),
-    **dict.fromkeys(("log", "loguniform", "log-uniform"), "log_uniform_values"),
+    **dict.fromkeys(("log", "logarithmic"), "log_uniform_values"),
     **dict.fromkeys(("gauss", "gaussian"), "normal"),
+    **{prefix + "loguniform": f"{name}_values" for prefix, name in _LOGARITHMIC.items()},
+    **dict.fromkeys(("floatuniform", "uniformfloat"), "uniform"),
+    **dict.fromkeys(("uniformint", "quniformint", "intuniform"), "int_uniform"),
+    "quniform": "q_uniform",
+    "qnormal": "q_normal",
     "lognormal": "log_normal",
+    "qlognormal": "q_log_normal",
 }
-"""Names that other tools give to W&B's distributions."""
+"""Names that other tools give to W&B's distributions, and W&B's own, without `_` and blanks."""

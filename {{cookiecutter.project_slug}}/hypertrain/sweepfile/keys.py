@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hypertrain.sweepfile.distributions import WORDS
+from hypertrain.sweepfile.distributions import is_parameter
 from hypertrain.sweepfile.hints import nearest, typed
 from hypertrain.sweepfile.notes import Notes
 
@@ -30,6 +30,15 @@ KEYS = (
 METRIC = ("name", "goal", "target", "impute", "impute_while_running")
 HYPERBAND = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 SCHEDULER = ("engine", "source", "optimizer", "search_space")
+LAUNCH = ("job", "image_uri")
+MEANT = {
+    **dict.fromkeys(("direction", "mode", "objective", "optimize"), "goal"),
+    **dict.fromkeys(("metric", "monitor"), "name"),
+    **dict.fromkeys(("grace_period", "min_t", "min_resource"), "min_iter"),
+    **dict.fromkeys(("max_t", "max_resource"), "max_iter"),
+    "reduction_factor": "eta",
+}
+"""Words of other tools for W&B's below a key."""
 
 
 def corrected(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:
@@ -38,7 +47,8 @@ def corrected(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:
     for key, value in raw.items():
         if key in KEYS:
             continue
-        if near := nearest(key, [known for known in KEYS if known not in raw]):
+        known = [known for known in KEYS if known not in raw and known not in LAUNCH]
+        if near := nearest(key, known):
             meant[near] = value
             notes.read_as(key, near)
             colon = "has a colon in its name" if key.endswith(":") else "is not supported"
@@ -70,7 +80,7 @@ def _unknown(key: str, raw: Mapping[str, Any]) -> str:
         return f"is not supported; remove it, or write {constant} if it is a parameter"
     if _is_sweep(value):
         return "holds the keys of the sweep; remove this line and indent them less"
-    if not WORDS.keys().isdisjoint(value):
+    if is_parameter(value):
         anchors = f"or write x-{key} if it only holds anchors"
         return f"looks like a parameter; indent it below `parameters:`, {anchors}"
     return f"is not supported; remove it, or write x-{key} if it only holds anchors"
@@ -83,8 +93,15 @@ def corrected_section(
     meant = dict(value)
     for key in value:
         if key not in allowed:
-            near = nearest(key, [word for word in allowed if word not in value])
-            remedy = f"write {near}" if near else f"remove it (supported: {', '.join(allowed)})"
+            free = [word for word in allowed if word not in value]
+            near = MEANT.get(key.lower()) or nearest(key, free)
+            near = near if near in free else None
+            if near:
+                remedy = f"write {near}"
+            elif key in KEYS:
+                remedy = f"indent it less, as `{section}:` is"
+            else:
+                remedy = f"remove it (supported: {', '.join(allowed)})"
             notes.problem((section, key), f"is not supported; {remedy}")
             meant[near or key] = value[key]
     return meant

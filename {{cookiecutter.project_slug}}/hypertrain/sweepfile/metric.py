@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hypertrain.sweepfile.distributions import is_parameter
 from hypertrain.sweepfile.hints import joined, nearest, shown, typed
 from hypertrain.sweepfile.keys import METRIC, corrected_section
 from hypertrain.sweepfile.notes import Notes
@@ -64,10 +65,16 @@ def _one(value: Any, notes: Notes) -> Metric | None:
             meant = {"name": name, "goal": "minimize"}
         notes.problem(("metric",), f"must be a mapping; write `metric: {typed(meant)}`")
         return None
+    if is_parameter(value) and "name" not in value:
+        notes.problem(("metric",), "looks like a parameter; indent it below `parameters:`")
+        return None
     value = corrected_section(value, METRIC, "metric", notes)
     name = value.get("name")
     if not isinstance(name, str) or not name:
-        notes.problem(("metric", "name"), "is missing; name a value that the program logs")
+        text = "is missing; name a value that the program logs"
+        if name is not None and (spelled := notes.spelled.get(("metric", "name"))):
+            text = f'must be text, not {shown(name)}; write `name: "{spelled}"`'
+        notes.problem(("metric", "name"), text)
     goal: Any = value.get("goal", "minimize")
     if goal not in ("minimize", "maximize"):
         near = nearest(str(goal), ("minimize", "maximize"))

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hypertrain.sweepfile import command
+from hypertrain.sweepfile.keys import LAUNCH
 from hypertrain.sweepfile.notes import Notes
-
-LAUNCH = ("job", "image_uri")
 
 
 def check(raw: Mapping[str, Any], notes: Notes) -> None:

@@ -1,15 +1,21 @@
 """The search space: a sweep file's parameters, level by level, and a trial's values under them."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hypertrain.sweepfile import distributions
-from hypertrain.sweepfile.distributions import NEEDS, WORDS, Parameter
+from hypertrain.sweepfile.distributions import NEEDS, WORDS, Parameter, is_parameter, word_meant
 from hypertrain.sweepfile.hints import joined, typed
 from hypertrain.sweepfile.notes import Key, Notes
 from hypertrain.sweepfile.numbers import is_number
 
 __all__ = ["Parameter", "as_sent", "is_number", "nest", "parse"]
+
+INNER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+"""What W&B's engine takes as a name below another; of one at the top it takes any."""
+OUTER = ("method", "metric", "program", "early_terminate", "run_cap", "command")
+"""Keys of the sweep that may have slipped below `parameters:`."""
 
 
 def parse(parameters: Any, notes: Notes) -> tuple[Parameter, ...]:
@@ -48,6 +54,14 @@ def _leaves(level: Any, above: tuple[str, ...], key: Key, notes: Notes) -> Itera
         path, at = (*above, name), (*key, name)
         if not name.strip() or not name.isprintable():
             notes.problem(at, f"{name!r} is no name of an option; write a word")
+        elif above and not INNER.fullmatch(name):
+            text = "W&B takes letters, digits and _ . - for a name below another"
+            notes.problem(at, f"{text}; write {_as_inner(name)}")
+        elif not above and name in OUTER and not is_parameter(config):
+            notes.problem(at, "is no parameter; indent it less, as `parameters:` is")
+        elif not above and name == "parameters" and isinstance(config, Mapping):
+            notes.problem(at, "stands twice; remove this line and indent what is below it less")
+            yield from _leaves(config, (), at, notes)
         elif empty and name in WORDS and not isinstance(config, Mapping):
             notes.problem(at, f"belongs to {empty}; indent it below {empty}:")
         elif not isinstance(config, Mapping):
@@ -59,8 +73,12 @@ def _leaves(level: Any, above: tuple[str, ...], key: Key, notes: Notes) -> Itera
                 notes.problem((*at, word), "does not belong beside `parameters:`; remove it")
             yield from _leaves(config["parameters"], path, (*at, "parameters"), notes)
         elif _lacks_parameters(config):
-            inner = f"{name}: {{parameters: {{{next(iter(config))}: ...}}}}"
-            notes.problem(at, f"the level `parameters:` is missing below it; write `{inner}`")
+            inner = {k: v if is_parameter(v) else {"value": v} for k, v in config.items()}
+            meant = f"write `{name}: {typed({'parameters': inner})}`"
+            notes.problem(at, f"the level `parameters:` is missing below it; {meant}")
+            yield Parameter(path)
+        elif config and not any(map(word_meant, config)):
+            notes.problem(at, f"write `{name}: {typed({'value': config})}`")
             yield Parameter(path)
         else:
             yield distributions.read(path, at, config, notes)
@@ -69,11 +87,12 @@ def _leaves(level: Any, above: tuple[str, ...], key: Key, notes: Notes) -> Itera
 def _lacks_parameters(config: Mapping[str, Any]) -> bool:
     """Whether nothing but parameters stands where `parameters:` should."""
     strangers = WORDS.keys().isdisjoint(config)
-    return bool(config) and strangers and all(_is_parameter(inner) for inner in config.values())
+    return strangers and any(is_parameter(inner) for inner in config.values())
 
 
-def _is_parameter(config: Any) -> bool:
-    return isinstance(config, Mapping) and not WORDS.keys().isdisjoint(config)
+def _as_inner(name: str) -> str:
+    word = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_")
+    return word if INNER.fullmatch(word) else f"_{word}"
 
 
 def _meant(level: Any) -> str:
@@ -92,8 +111,11 @@ def _meant(level: Any) -> str:
 def _no_mapping(name: str, config: Any) -> str:
     if config is None:
         return f"is empty; {NEEDS} below it"
-    word, colon, rest = config.partition(":") if isinstance(config, str) else ("", "", "")
-    if colon and word in WORDS:
-        return f"a blank is missing after {word}:; write `{word}: {rest.strip()}`"
+    if (merged := joined(config)) and is_parameter(merged):
+        return f"leave out the dashes, as `{name}: {typed(merged)}`"
+    found = re.match(r"(\w+)(:?)\s*(.*)", config) if isinstance(config, str) else None
+    if found and found[1] in WORDS and (found[2] or found[3]):
+        lacks = f"a blank is missing after {found[1]}:" if found[2] else "a colon is missing"
+        return f"{lacks}; write `{found[1]}: {found[3]}`"
     word = "values" if isinstance(config, list) and config else "value"
     return f"write `{name}: {{{word}: {typed(config)}}}`"

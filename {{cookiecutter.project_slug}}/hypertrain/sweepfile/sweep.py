@@ -7,15 +7,17 @@ of it. A sweep that W&B holds is only read.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hypertrain.sweepfile import command, early_terminate, metric, program, runnable, text
+from hypertrain.sweepfile.distributions import is_parameter
 from hypertrain.sweepfile.early_terminate import Bands
-from hypertrain.sweepfile.hints import nearest, shown
-from hypertrain.sweepfile.keys import SCHEDULER, corrected, corrected_section
+from hypertrain.sweepfile.hints import nearest, shown, typed
+from hypertrain.sweepfile.keys import LAUNCH, SCHEDULER, corrected, corrected_section
 from hypertrain.sweepfile.metric import Metric
 from hypertrain.sweepfile.notes import Notes
 from hypertrain.sweepfile.numbers import whole
@@ -24,6 +26,9 @@ from hypertrain.sweepfile.space import Parameter, parse
 __all__ = ["Bands", "Metric", "Sweep", "from_mapping", "load"]
 
 METHODS = ("grid", "random", "bayes")
+NO_PROJECT = re.compile(r"[/\\#?%:]")
+"""What W&B forbids in a project's name, which it wants no longer than LONGEST."""
+LONGEST = 128
 TEXTS = ("name", "project", "entity", "description", "program", "apiVersion", "job", "image_uri")
 
 
@@ -109,7 +114,7 @@ def _read(path: Path, raw: dict[str, Any], project: str, notes: Notes) -> Sweep:
         ),
         run_cap=whole(("run_cap",), raw.get("run_cap"), notes),
         name=_text(raw, "name") or path.stem,
-        project=_text(raw, "project") or os.environ.get("WANDB_PROJECT") or project,
+        project=_text(raw, "project") or os.environ.get("WANDB_PROJECT") or _project(project),
         entity=_text(raw, "entity"),
     )
 
@@ -144,10 +149,15 @@ def _texts(raw: Mapping[str, Any], notes: Notes) -> None:
     """Keys that hold text; empty ones are as good as none."""
     for key in TEXTS:
         value = raw.get(key)
-        if value is not None and not isinstance(value, str):
+        if is_parameter(value):
+            notes.problem((key,), "looks like a parameter; indent it below `parameters:`")
+        elif value is not None and not isinstance(value, str):
             spelled = notes.spelled.get((key,))
             quoted = f'; write `{key}: "{spelled}"`' if spelled else ""
             notes.problem((key,), f"must be text, not {shown(value)}{quoted}")
+    if (name := _text(raw, "project")) and name != _project(name):
+        text = f"W&B takes no / \\ # ? % : in a project's name, and {LONGEST} letters at most"
+        notes.problem(("project",), f"{text}; write {typed(_project(name))}")
     if raw.get("kind", "sweep") != "sweep":
         notes.problem(("kind",), f"must be sweep, not {shown(raw['kind'])}; write sweep")
     controller = raw.get("controller")
@@ -155,6 +165,11 @@ def _texts(raw: Mapping[str, Any], notes: Notes) -> None:
         not isinstance(controller, dict) or controller.get("type") not in ("cloud", "local")
     ):
         notes.problem(("controller",), "must be `{type: cloud}`; write this or remove it")
+
+
+def _project(name: str) -> str:
+    """The name as W&B takes it."""
+    return NO_PROJECT.sub("-", name)[:LONGEST]
 
 
 def _text(raw: Mapping[str, Any], key: str) -> str | None:
@@ -166,9 +181,12 @@ def _scheduler(raw: Mapping[str, Any], notes: Notes) -> None:
     """W&B's own engine is the search of W&B's server; the others search by themselves."""
     scheduler = raw.get("scheduler")
     engine = scheduler.get("engine") if isinstance(scheduler, dict) else None
-    launch = any(raw.get(key) for key in runnable.LAUNCH)
+    launch = any(raw.get(key) for key in LAUNCH)
     if scheduler is None or (launch and engine is None):
         return  # said of the key of W&B Launch
+    if is_parameter(scheduler):
+        notes.problem(("scheduler",), "looks like a parameter; indent it below `parameters:`")
+        return
     if engine not in ("wandb", "optuna", "ax"):
         notes.problem(("scheduler",), "must be `{engine: wandb}`; write this or remove it")
         return

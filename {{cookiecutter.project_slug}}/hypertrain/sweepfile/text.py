@@ -56,10 +56,15 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return content.decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise UserError(f"{path}: line {line}: is not UTF-8 text; save the file as UTF-8") from None
+    if found := re.search(r"^[ -]*\u00a0", text, re.MULTILINE):
+        number = text[: found.end()].count("\n") + 1
+        what = "is indented by no-break spaces (U+00A0), as web pages have them; use blanks"
+        raise UserError(f"{path}: line {number}: {what}")
+    return text
 
 
 class _Walk:
@@ -187,10 +192,11 @@ def _broken(error: yaml.YAMLError, text: str) -> str:
     number, column = (mark.line + 1, mark.column) if mark else (1, 0)
     lines = [*text.splitlines(), ""]
     shown = lines[min(number, len(lines)) - 1]
-    return f"line {number}: {_remedy(shown, column, problem, context)}"
+    above = next((line for line in reversed(lines[: number - 1]) if line.strip()), "")
+    return f"line {number}: {_remedy(shown, above, column, problem, context)}"
 
 
-def _remedy(line: str, column: int, problem: str, context: str) -> str:
+def _remedy(line: str, above: str, column: int, problem: str, context: str) -> str:
     if "another document" in problem:
         return "---: a second document begins here; keep one and remove the other with its ---"
     if re.match(r" *\t", line):
@@ -202,15 +208,33 @@ def _remedy(line: str, column: int, problem: str, context: str) -> str:
     if "mapping values are not allowed" in problem:
         if ": " in line[:column]:
             return "has two colons; put the text after the first into quotes, or into lines below"
+        if re.fullmatch(r"\s*[\w.-]+\s*", above):
+            return f"the line above it lacks its colon; write `{above.strip()}:`"
         return "is indented below a line that has its value already; indent it like that line"
     if "undefined alias" in problem:
         return f"{problem}; text that begins with * needs quotes"
+    if r"found character '\t'" in problem:
+        return "holds a tab, which YAML does not allow there; use blanks"
     if found := re.search(r"found character '(.)' that cannot start", problem):
         return f"text that begins with {found[1]} needs quotes"
+    if context == "while scanning an alias":
+        return "text that begins with * needs quotes"
+    if "found unknown escape character" in problem:
+        return r"within double quotes a \ begins a code; use single quotes"
+    if "sequence entries are not allowed" in problem:
+        return "a list on its key's line needs brackets, as `[1, 2]`; or begin it a line below"
+    if "expected the node content, but found ','" in problem:
+        return "a comma too many; remove it"
+    if found := re.search(r"<block end>, but found '([]}])'", problem):
+        return f"a {found[1]} too many; remove it"
+    if found := re.search(f"constructor for the tag '{TAG}([^']*)'", problem):
+        return f"!!{found[1]} is no JSON; leave it out and write plain values"
     if "could not determine a constructor" in problem:
         return f"{problem}; text that begins with ! needs quotes"
     if context.startswith("while scanning a quoted"):
         return "the quote that opens here is never closed"
+    if found := re.search(r"but got '([]}])'", problem):
+        return f"a {found[1]} too many, or one of another kind is missing before it"
     if context.startswith("while parsing a flow"):
         return "the bracket that opens here is never closed, or a comma is missing behind it"
     if "could not find expected ':'" in problem:

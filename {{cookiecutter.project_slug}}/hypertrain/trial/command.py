@@ -18,15 +18,22 @@ CONFIG = "config.yaml"
 """Beside a trial's args.json: where wandb.config finds its parameters."""
 
 
-def command_line(sweep: Sweep, params: Mapping[str, Any], args_json_file: Path) -> list[str]:
+def command_line(
+    sweep: Sweep,
+    params: Mapping[str, Any],
+    args_json_file: Path,
+    agent: Mapping[str, str] | None = None,
+) -> list[str]:
     """Words of the command that runs one trial with `params`; for the trial alone.
 
-    They may hold secrets, which `${envvar:NAME}` brings in: `repeat` is what can be shown.
+    agent: environment of the agent that would run it, where that is not this process's. The words
+    may hold secrets, which `${envvar:NAME}` brings in: `repeat` is what can be shown.
     """
     macros = _macros(sweep, params, args_json_file)
+    environ = {**os.environ, **(agent or {})}
     words: list[str] = []
     for part in sweep.command or DEFAULT:
-        word = ENVVAR.sub(lambda found: os.environ.get(found[1], found[1]), part)
+        word = ENVVAR.sub(lambda found: environ.get(found[1], found[1]), part)
         words += macros.get(word[2:-1], []) if is_macro(word) else [word]
     return words
 
@@ -66,7 +73,7 @@ def repeat(sweep: Sweep, params: Mapping[str, Any], args_json_file: Path) -> str
         if is_macro(word):
             words += map(shlex.quote, macros.get(word[2:-1], []))
         else:
-            words.append(_for_shell(part))
+            words.append(_for_shell(part, _agents(sweep)))
     if words[:1] == ENV and not re.match(r"-|'?\w+=", words[1] if words[1:] else "-"):
         del words[0]  # a shell finds the program by itself
     config = args_json_file.with_name(CONFIG)
@@ -82,14 +89,29 @@ def repeat(sweep: Sweep, params: Mapping[str, Any], args_json_file: Path) -> str
     return " && ".join([*first, " ".join(words)])
 
 
-def _for_shell(part: str) -> str:
-    """One word for a shell; what comes from the environment is left to it."""
+def _agents(sweep: Sweep) -> dict[str, str]:
+    """What an agent's environment has of its own, for a shell."""
+    told = {
+        "WANDB_SWEEP_ID": sweep.id,
+        "WANDB_PROJECT": sweep.project,
+        "WANDB_ENTITY": sweep.entity or "",
+    }
+    quoted = {name: shlex.quote(value) for name, value in told.items() if value}
+    return quoted if "WANDB_DIR" in os.environ else {**quoted, "WANDB_DIR": '"$PWD"'}
+
+
+def _for_shell(part: str, agents: Mapping[str, str]) -> str:
+    """One word for a shell; what comes from the environment is left to it.
+
+    agents: what the agent's has besides, quoted.
+    """
     quoted, end = "", 0
     for found in ENVVAR.finditer(part):
         name = found[1]
         before = part[end : found.start()]
         quoted += shlex.quote(before) if before else ""
-        quoted += f'"${name}"' if name in os.environ else shlex.quote(name)
+        variable = f'"${name}"' if name in os.environ else shlex.quote(name)
+        quoted += agents.get(name, variable)
         end = found.end()
     rest = part[end:]
     return quoted + (shlex.quote(rest) if rest or not quoted else "")

@@ -42,6 +42,13 @@ def write_params(folder: Path, params: Mapping[str, Any]) -> None:
     inside_wandb.write_params(folder / CONFIG, params)
 
 
+def agents_environment(run: Run) -> dict[str, str]:
+    """What `wandb agent` sets in its own environment, which its command may name."""
+    folder = os.environ.get("WANDB_DIR") or str(Path.cwd())
+    told = {"WANDB_PROJECT": run.project, "WANDB_ENTITY": run.entity, "WANDB_SWEEP_ID": run.sweep}
+    return {"WANDB_DIR": folder, **{name: value for name, value in told.items() if value}}
+
+
 def environment(run: Run, metrics: Path) -> dict[str, str]:
     """The environment of `wandb agent` for a trial, and where it is to note what it logs.
 
