@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -320,3 +321,74 @@ def test_settings_that_a_parameter_names_count_for_its_trials(root: Path) -> Non
     of_a["values"] = [1, 2, 3]
     run(root, *write(root, **told))
     assert trained(root) - before == {"1,4": 1, "2,4": 1, "3,4": 1, "3,2": 1}
+
+
+SLOW = PROGRAM + "import time; time.sleep(3)\n"
+
+
+def test_a_program_that_is_edited_while_the_sweep_runs(root: Path) -> None:
+    """A trial has the code that it begins with, also among those of one session."""
+    program = root / "modules" / "program.py"
+    program.write_text(SLOW)
+    edits = SLOW.replace("factor * args.a", "100 * args.a")
+    arguments = write(root, parameters={"a": {"values": [1, 2, 3, 4]}})
+    words = [sys.executable, "-m", "hypertrain", *arguments, "--workers", "1"]
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
+    with subprocess.Popen(
+        words, cwd=root, env={**environ, "WANDB_MODE": "offline"}, stdout=subprocess.PIPE, text=True
+    ) as tuner:
+        assert tuner.stdout
+        said = ""
+        for line in tuner.stdout:
+            said += line
+            if line.startswith("[2/4]"):
+                time.sleep(1.5)  # the third has read it
+                program.write_text(edits)
+    assert "modules/program.py has changed: trials from here on are of the new" in said
+    assert "* trained before modules/program.py changed" in said
+    (journal,) = root.glob("results/*/journal.jsonl")
+    ended = [one for one in map(json.loads, journal.read_text().splitlines()) if "state" in one]
+    new = [one for one in ended if one["value"] >= 100]
+    old = [one for one in ended if one["value"] < 100]
+    assert len(new) in (1, 2)
+    assert {one["code"] for one in new}.isdisjoint({one["code"] for one in old[:2]})
+    assert "trained before" not in run(root, *arguments).split("Leaderboard")[1].split("\n1 ")[0]
+
+
+def test_a_trial_does_not_go_on_with_another_program(root: Path) -> None:
+    state = """
+import pathlib
+file = pathlib.Path("results/checkpoints", f"{run.id}.state")
+file.parent.mkdir(parents=True, exist_ok=True)
+with open("notes.txt", "a") as notes:
+    notes.write(f"goes-on-{file.exists()}\\n")
+file.touch()
+"""
+    program = root / "modules" / "program.py"
+    program.write_text(SLOW + state + "time.sleep(60)\n")
+    arguments = write(root, parameters={"a": {"values": [1]}})
+    assert "time limit" in run(root, *arguments, "--time-limit", "3s")
+    program.write_text(SLOW + state)
+    run(root, *arguments)
+    assert trained(root)["goes-on-True"] == 0
+    assert trained(root)["goes-on-False"] == 2
+
+
+def test_what_a_variable_brings_in_is_neither_shown_nor_taken_over(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["${env}", "python", "${program}", "--token=${envvar:MY_TOKEN}", "${args}"]
+    monkeypatch.setenv("MY_TOKEN", "hunter2secret")
+    arguments = write(root, command=command, parameters={"a": {"values": [1]}})
+    said = run(root, *arguments)
+    assert "unrecognized arguments: --token=$MY_TOKEN" in said
+    told = "".join(
+        path.read_text() for end in ("html", "jsonl") for path in root.glob(f"results/*/*.{end}")
+    )
+    assert "$MY_TOKEN" in told
+    assert "hunter2secret" not in said + told
+    program = root / "modules" / "program.py"
+    program.write_text(PROGRAM.replace('"--a"', '"--token"); parser.add_argument("--a"'))
+    run(root, *arguments)
+    again = write(root, "other.yaml", command=command, parameters={"a": {"values": [1, 2]}})
+    assert "taken over" not in run(root, *again)

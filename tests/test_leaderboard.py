@@ -305,7 +305,7 @@ OLD = """{"point": [0], "number": 1, "params": {"a": 0}, "attempt": 1}
 @pytest.mark.parametrize(
     ("journal", "said"),
     [
-        ("", "No trial has started yet."),
+        ("", "No trial has ended yet."),
         (OLD, "completed"),
         (OLD + "no JSON\n", "journal.jsonl: line 3 is damaged and left out"),
         ('{"number": "x"}\n\n\0\0\n', "lines 1, 2, 3 are damaged"),

@@ -120,11 +120,11 @@ def strange() -> dict[str, tuple[list[Row], Metric | None, str]]:
     same = [Row(str(i), "completed", 0.5, {"lr": 0.1 * i}) for i in range(1, 31)]
     endless = Row("3", "completed", math.inf, {"lr": math.inf, "x": math.nan})
     return {
-        "empty": ([], ACCURACY, "No trial has started yet"),
+        "empty": ([], ACCURACY, "No trial has ended yet"),
         "no metric": ([Row("1", "completed", None, {"lr": 0.1})], None, "names no metric"),
         "all failed": ([lost], ACCURACY, "no trial has a value yet"),
         "one": ([one], ACCURACY, "Best: acc 0.5, trial 1"),
-        "constant": (same, ACCURACY, "acc is 0.5 in every trial"),
+        "constant": (same, ACCURACY, "acc is 0.5 in 30 trials"),
         "infinite": ([one, endless], ACCURACY, "Best: acc 0.5, trial 1"),
         "running": ([Row("1", "running", None, {"lr": 0.1}, begun=1.7e9)], ACCURACY, "1 trial in"),
     }

@@ -15,12 +15,13 @@ import pytest
 from hypertrain.answers.dead import dead_parameters
 from hypertrain.answers.importance import DUMMY, ENOUGH, importances
 from hypertrain.answers.noise import noise_of, standing
-from hypertrain.results.outcome import Row
+from hypertrain.results.outcome import Outcome, Row
 from hypertrain.show import statements
 from hypertrain.sweepfile.sweep import Metric
 
 LOSS = Metric("loss", "minimize")
 SEEDS = ("seed",)
+OUTCOME = Outcome("title", "where", LOSS, [], file="config/small sweep.yaml")
 Params = dict[str, Any]
 
 
@@ -35,9 +36,10 @@ def test_one_of_several_equals_is_never_called_the_best() -> None:
     found = standing(rows_of(0.5, 0.25, None, 0.25, 0.3), LOSS, SEEDS)
     assert found
     assert [row.name for row in found.equal] == ["2", "4"]
-    said = statements.place(found, LOSS)
+    said = statements.place(found, OUTCOME)
     assert said.startswith("2 trials tie at loss 0.25: 2 and 4.")
-    assert "hypertrain confirm" in said
+    assert "hypertrain confirm --sweep 'config/small sweep.yaml'` finds out" in said
+    assert "confirm" not in statements.place(found, replace(OUTCOME, file=None))
 
 
 @pytest.mark.parametrize("metric", [None, LOSS])
@@ -61,7 +63,7 @@ def test_the_noise_is_known_from_trials_that_differ_in_the_seed_alone() -> None:
     assert 0.08 < found.noise.sd < 0.12
     near = {row.params["a"] for row in found.within}
     assert near == {0, 0.05}
-    said = statements.place(found, LOSS)
+    said = statements.place(found, OUTCOME)
     assert f"are within the noise of that (sd {found.noise.sd:.4g}, 60 runs)" in said
 
 
@@ -74,6 +76,11 @@ def test_what_was_cut_short_or_ran_with_other_code_is_no_noise(other: dict[str, 
     found = standing([of_seeds[0], replace(of_seeds[1], **other)], LOSS, SEEDS)
     assert found
     assert found.noise is None
+
+
+@pytest.mark.parametrize("values", [(1e200, 1.0), (1.7e308, 1.7e308, -1.7e308)])
+def test_where_numbers_are_too_large_for_it_no_noise_is_known(values: tuple[float, ...]) -> None:
+    assert noise_of([values, (0.5, 0.6)]) is None
 
 
 def test_two_equal_trainings_are_told_apart_in_one_case_of_twenty() -> None:

@@ -16,12 +16,10 @@ from rich.console import Console
 
 from hypertrain import UserError, __version__
 from hypertrain.show.lasting import Lasting
-from hypertrain.sweepfile.sweep import load
+from hypertrain.sweepfile.sweep import SWEEP_FILE, load
 
 if TYPE_CHECKING:
     from hypertrain.tuner import Limits
-
-SWEEP_FILE = Path("config", "wandb-sweep.yaml")
 
 
 def main() -> int:
@@ -37,6 +35,9 @@ def main() -> int:
     except KeyboardInterrupt:
         _complain("interrupted; the same command goes on where it stopped")
         return 130
+    except BrokenPipeError:  # nobody reads on, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except Exception as error:  # noqa: BLE001
         _complain(_unforeseen(error))
         return 2
@@ -63,7 +64,7 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    root, file = _here(), arguments.sweep or SWEEP_FILE
+    root, file = _here(), arguments.sweep or Path(SWEEP_FILE)
     match arguments.task:
         case "check":
             from hypertrain.check.check import Wanted, check

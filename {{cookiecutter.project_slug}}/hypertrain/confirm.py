@@ -30,7 +30,7 @@ from hypertrain.show import confirmed
 from hypertrain.show.screen import Screen
 from hypertrain.show.table import ranked
 from hypertrain.show.words import counted, sentence
-from hypertrain.sweepfile.command import DEFAULT
+from hypertrain.sweepfile.command import DEFAULT, secrets
 from hypertrain.sweepfile.sweep import Metric, Sweep
 from hypertrain.trial.run import Run
 from hypertrain.tuner import Limits, Loop
@@ -97,8 +97,10 @@ def confirm(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Con
         interruption = _run(sweep, root, limits, source)
         told = _judge(journal, chosen, seeds, asked, now, metric)
         if told is None:
+            failed = [one for one in _known(journal, now).values() if one.state == FAILED]
+            where, hidden = f"{results}/{CONFIRM}", secrets(sweep.command)
             confirmed.nothing_told(
-                console, journal, f"{results}/{CONFIRM}", interruption, asked.option
+                console, journal, failed, hidden, where, interruption, asked.option
             )
             return 130 if interruption == INTERRUPTED else 1
         seconds = _seconds(journal, chosen, seeds, asked, now)
@@ -108,8 +110,11 @@ def confirm(sweep: Sweep, root: Path, limits: Limits, asked: Asked, console: Con
         if asked.test and not interruption:
             best = next(one for one in chosen if one.label == told.chosen)
             params = best.params | {asked.option: seeds[0]}
-            lines += _test(sweep, root, limits, folder, params, told.chosen, asked, console)
-        (folder / VERDICT).write_text(json.dumps(lines))
+            tested, interruption = _test(
+                sweep, root, limits, folder, params, told.chosen, asked, console
+            )
+            lines += tested
+        (folder / VERDICT).write_text(json.dumps({"lines": lines, "files": now.all_files}))
         for line in lines:
             sentence(console, line)
         if interruption:
@@ -319,18 +324,21 @@ def _test(
     label: str,
     asked: Asked,
     console: Console,
-) -> list[str]:
-    """Train the chosen one once more with `--test`, unless that was done already."""
+) -> tuple[list[str], str | None]:
+    """Train the chosen one once more with `--test`, unless that was done already.
+
+    Returns: what to say of it, and why it ended early, if it did.
+    """
     there = folder / "test"
     tested = replace(sweep, command=(*(sweep.command or DEFAULT), TEST))
     with Journal(there) as journal:
         now = describe(there, sweep, root)
         source = Again(tested, journal, [params], now, asked.retry, console)
-        if source.todo and _run(tested, root, limits, source):
-            return ["The test set was not measured; the same command does it."]
+        if source.todo and (interruption := _run(tested, root, limits, source)):
+            return ["The test set was not measured; the same command does it."], interruption
         record = _known(journal, now)[key(params)]
         if not record.done:
-            return [f"With {TEST} the program failed: {record.reason}"]
+            return [f"With {TEST} the program failed: {record.reason}"], None
         looks = sum(one.done for one in journal.records.values())
     summary: dict[str, Any] = {}
     for kind, values in inside_wandb.read_run(there, record.run or ""):
@@ -345,9 +353,9 @@ def _test(
     told = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
     told = told or "the program logged nothing of its own"
     if looks == 1:
-        return [f"On the test set, once, {label}: {told}."]
+        return [f"On the test set, once, {label}: {told}."], None
     again = f"It has been looked at {looks} times: what a look has changed, it cannot test."
-    return [f"On the test set, {label}: {told}. {again}"]
+    return [f"On the test set, {label}: {told}. {again}"], None
 
 
 def _names(folder: Path, record: Record) -> set[str]:

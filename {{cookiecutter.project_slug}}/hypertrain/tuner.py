@@ -17,6 +17,7 @@ from hypertrain.results.checkpoints import BEST, Checkpoints
 from hypertrain.results.journal import COMPLETED, FAILED, HOST, STOPPED, Record
 from hypertrain.results.metrics import Reader, begin_anew
 from hypertrain.show.words import counted, duration
+from hypertrain.sweepfile.command import secrets, without
 from hypertrain.sweepfile.sweep import Sweep
 from hypertrain.trial import process
 from hypertrain.trial.command import command_line
@@ -185,7 +186,7 @@ class Loop:
         was_cut_off = record.begun is not None
         if was_cut_off:
             self._wait_for_its_end(record, folder / process.OUTPUT)
-            if (ended := _ended_well(folder)) is not None:
+            if (ended := ended_well(folder)) is not None:
                 return self._count(record, folder, ended)
         record = replace(record, worker=slot.number, host=HOST, begun=round(time.time(), 3))
         if was_cut_off:
@@ -213,7 +214,7 @@ class Loop:
         code = record.code
         self._source.begun(record)
         record.code = code  # not today's
-        spent = ended - (record.begun or ended)
+        spent = max(0.0, ended - (record.begun or ended))
         running = Running(record, self._reader(folder), time.monotonic() - spent)
         self._read_metrics(running)
         record = replace(self._outcome(running, 0), ended=ended)
@@ -368,7 +369,8 @@ class Loop:
             run = self._source.run(record)
             metrics.read_run(inside_wandb.read_run(run.home, run.id), metric.best)
         reason = failure(code, folder / process.OUTPUT)
-        if running.ends_as and (reason or running.ends_as[0] == STOPPED):
+        reason = without(secrets(self._sweep.command), reason) if reason else None
+        if running.ends_as:
             state, reason = running.ends_as
             record = replace(record, state=state)
         elif metric and not reason:
@@ -423,7 +425,7 @@ class Loop:
                 slot.running = None
 
 
-def _ended_well(folder: Path) -> float | None:
+def ended_well(folder: Path) -> float | None:
     """When the trial of this folder has ended by itself, seconds since the epoch, if it has."""
     note = folder / EXIT
     with suppress(OSError):

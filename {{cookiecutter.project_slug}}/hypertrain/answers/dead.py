@@ -27,7 +27,9 @@ def dead_parameters(rows: Sequence[Row]) -> list[Dead]:
     Where all trials of a sweep logged the same, that says nothing of any one parameter.
     """
     ended = [
-        _Ended({name: hash((name, repr(value))) for name, value in row.flat.items()}, logged)
+        _Ended(
+            {name: hash((name, repr(value))) for name, value in row.flat.items()}, logged, row.value
+        )
         for row in rows
         if row.folder and row.state == COMPLETED and not row.older
         for logged in [digests(row.folder)]
@@ -44,10 +46,14 @@ def dead_parameters(rows: Sequence[Row]) -> list[Dead]:
 
 @dataclass(frozen=True)
 class _Ended:
-    """Numbers that stand for what a trial was told and for what it logged, name by name."""
+    """Numbers that stand for what a trial was told and for what it logged, name by name.
+
+    value: of the metric, which counts even where it tells of the time.
+    """
 
     params: dict[str, int]
     logged: dict[str, int]
+    value: float | None
 
     @cached_property
     def whole(self) -> int:
@@ -77,4 +83,5 @@ def _pairs(name: str, ended: Sequence[_Ended]) -> Iterator[bool]:
             if one.params.get(name) != first.params.get(name):
                 # What a program logs of the parameter itself is no effect of it.
                 logged = one.logged_without(name)
-                yield bool(logged) and logged == first.logged_without(name)
+                same = logged == first.logged_without(name) and one.value == first.value
+                yield bool(logged) and same

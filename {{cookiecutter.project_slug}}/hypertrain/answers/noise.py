@@ -60,15 +60,16 @@ def standing(
 
 
 def noise_of(groups: Iterable[Sequence[float]]) -> Noise | None:
-    """Pooled over the groups; None where no group has two values."""
+    """Pooled over the groups; None where no group has two values, or they are too large for it."""
     squares, freedom, runs = 0.0, 0, 0
     for group in groups:
         if len(group) > 1:
-            mean = math.fsum(group) / len(group)
-            squares += math.fsum((value - mean) ** 2 for value in group)
+            mean = sum(group) / len(group)
+            squares += sum((value - mean) * (value - mean) for value in group)
             freedom += len(group) - 1
             runs += len(group)
-    return Noise(math.sqrt(squares / freedom), freedom, runs) if freedom else None
+    known = freedom and math.isfinite(squares)
+    return Noise(math.sqrt(squares / freedom), freedom, runs) if known else None
 
 
 def _groups(rows: Sequence[Row], seeds: set[str]) -> list[list[float]]:

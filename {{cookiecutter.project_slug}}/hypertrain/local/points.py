@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -14,21 +15,24 @@ from hypertrain import inside_wandb
 from hypertrain.interrupts import Interrupted
 from hypertrain.results.checkpoints import Checkpoints
 from hypertrain.results.earlier import key, misspelt, take
-from hypertrain.results.folder import About, code_for, today
+from hypertrain.results.folder import About, code_for, describe, today
 from hypertrain.results.identity import prefix
 from hypertrain.results.journal import FAILED, Journal, Record
 from hypertrain.results.metrics import Reader
-from hypertrain.results.outcome import Outcome, of_records
+from hypertrain.results.outcome import OUTPUT, Outcome, of_records
 from hypertrain.results.series import METRICS, names
+from hypertrain.results.sources import stamps
 from hypertrain.search.ahead import Ahead
 from hypertrain.search.hyperband import Hyperband
 from hypertrain.search.search import new_search, params_at
 from hypertrain.show import summary
 from hypertrain.show.report import live_report
 from hypertrain.show.screen import Screen
-from hypertrain.show.words import counted
+from hypertrain.show.words import counted, listed
 from hypertrain.sweepfile.sweep import Sweep
+from hypertrain.trial.keeper import has_ended
 from hypertrain.trial.run import Run
+from hypertrain.tuner import ended_well
 
 if TYPE_CHECKING:
     from hypertrain.online.page import Page
@@ -67,6 +71,7 @@ class SearchPoints:
         self._todo = self._trials()
         self._run_prefix = prefix(journal.folder)
         self._told: About | None = None
+        self._stamps: dict[str, tuple[int, int]] = {}
         self._trained: dict[str, Record] = {}
         self._report: Callable[[bool], None] = lambda changed: None
         self._neighbours = summary.neighbours(journal.folder.parents[1], journal.folder)
@@ -78,11 +83,11 @@ class SearchPoints:
     def knows(self, told: About, trained: dict[str, Record]) -> None:
         """What the folder says of itself, and what other sweeps have trained (`earlier`)."""
         self._told, self._trained = told, trained
-        root = self.folder.parent.parent
+        self._stamps = stamps(self._root, told.all_files)
 
         def look() -> Outcome:
-            records = list(self._journal.records.values())
-            return of_records(self.folder, root, records, told, self._sweep, running=True)
+            records, told = list(self._journal.records.values()), self._told
+            return of_records(self.folder, self._root, records, told, self._sweep, running=True)
 
         self._report = live_report(self.folder / "report.html", look)
 
@@ -121,19 +126,35 @@ class SearchPoints:
         """Whether nothing is left to run."""
         return self.total is not None and self.done + len(self._given_up) >= self.total
 
+    @property
+    def _root(self) -> Path:
+        return self.folder.parent.parent
+
+    def _look_at_code(self) -> None:
+        """The program may be edited while the sweep runs: a trial has the code that it begins with."""
+        if self._told and stamps(self._root, self._told.all_files) != self._stamps:
+            before = self._told.all_files
+            self._told = describe(self.folder, self._sweep, self._root)
+            self._stamps = stamps(self._root, self._told.all_files)
+            if changed := self._told.changed_since(before):
+                self._trained = {}
+                self.screen.say(
+                    f"{listed(changed)} has changed: trials from here on are of the new"
+                )
+
     def _same_failures(self) -> set[int]:
         """Numbers of failed trials that the program, as it is today, would only repeat."""
         failed = [one for one in self._journal.records.values() if one.state == FAILED]
         if not failed:
             return set()
-        now = today(self.folder, self._sweep, self.folder.parent.parent)
+        now = today(self.folder, self._sweep, self._root)
         return {record.number for record in failed if record.code == now.code_of(record.params)}
 
     def tell_failed(self) -> None:
         """Say which of the earlier failures are tried again, and why."""
         failed = [one.number for one in self._journal.records.values() if one.state == FAILED]
         again = len(failed) - len(self._given_up)
-        if again:
+        if again and not self.is_over:
             why = "as --retry asks" if self._retry else "the program has changed"
             self.screen.say(f"{_failed(again)} tried again: {why}")
         if told := not_again(len(self._given_up)):
@@ -147,10 +168,14 @@ class SearchPoints:
 
     def _trials(self) -> Iterator[Record]:
         """Trials to run: those begun or failed earlier, with their parameters, then new ones."""
-        for record in list(self._journal.records.values()):
-            if record.done or record.number in self._given_up:
-                continue
-            if record.state == FAILED:
+        left = self.total - self.done if self.total is not None else len(self._journal.records)
+        again = [
+            record
+            for record in self._journal.records.values()
+            if not record.done and record.number not in self._given_up
+        ]
+        for record in again[:left]:
+            if record.state == FAILED or self._is_of_other_code(record):
                 yield Record(record.number, record.point, record.params, record.attempt + 1)
             else:  # cut off: it keeps its run and its folder, and may go on
                 yield record
@@ -171,6 +196,15 @@ class SearchPoints:
                 taken = 0
                 yield record
         self._tell_taken(taken)
+
+    def _is_of_other_code(self, record: Record) -> bool:
+        """Whether a trial that was cut off would go on with another program than it began with."""
+        folder = self.folder / record.folder
+        if not self._told or not record.code:
+            return False
+        if not has_ended(folder / OUTPUT) or ended_well(folder):
+            return False
+        return record.code != self._told.code_of(record.params)
 
     def _tell_taken(self, count: int) -> None:
         if count:
@@ -265,6 +299,7 @@ class SearchPoints:
         if self._hyperband:
             self._hyperband.forget(record.number)
         record.run = self.run(record).id
+        self._look_at_code()
         if self._told:
             record.code = code_for(self.folder, self._told, record.params)
         self._journal.write(record)

@@ -33,9 +33,9 @@ class Checkpoints:
     def ended(self, run: str, value: float | None, done: bool) -> None:
         """The trial has ended for good: keep what is among the best, remove the rest."""
         self._remove(run, ".state")
-        if not done:
+        if not done and self._keep is not None:
             self._remove(run)
-        elif value is not None and self._sign is not None and self._keep is not None:
+        elif done and value is not None and self._sign is not None and self._keep is not None:
             insort(self._best, (self._sign * value, len(self._best), run))
             for _, _, worst in self._best[self._keep :]:
                 self._remove(worst)

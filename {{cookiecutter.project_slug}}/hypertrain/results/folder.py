@@ -56,12 +56,14 @@ class About:
         """Their fingerprint."""
         return fingerprint(self.files(params)) if self.choices else self.code
 
-    def changed_since(self, earlier: "About") -> list[str]:
-        """Files that are not what they were in an earlier session, or that only one has."""
-        then, now = (
-            ChainMap(one.sources.get(one.code, {}), *one.choices.values())
-            for one in (earlier, self)
-        )
+    @property
+    def all_files(self) -> dict[str, str]:
+        """The sources, today, of all trials."""
+        return dict(ChainMap(self.sources.get(self.code, {}), *self.choices.values()))
+
+    def changed_since(self, then: Mapping[str, str]) -> list[str]:
+        """Files that are not what they were when `all_files` were these, or that only one has."""
+        now = self.all_files
         return sorted(file for file in {*then, *now} if then.get(file) != now.get(file))
 
 

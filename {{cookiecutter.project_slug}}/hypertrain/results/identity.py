@@ -12,7 +12,7 @@ def prefix(folder: Path) -> str:
     Raises: OSError.
     """
     file = folder / FILE
-    if not file.exists():
+    if not file.exists() or not file.stat().st_size:  # emptied by a power cut
         part = file.with_suffix(".part")
         part.write_text(secrets.token_hex(4))
         part.replace(file)

@@ -138,6 +138,8 @@ class Reader:
             return None
         if self.not_finite:
             return f"{self._metric} was never a finite number"
+        if self._metric in self.names:
+            return f"{self._metric} was logged, but never as a number"
         logged = ", ".join(sorted(self.names)) or "nothing"
         return f"{self._metric} was never logged; the program logged {logged}"
 

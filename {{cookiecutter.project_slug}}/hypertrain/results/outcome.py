@@ -10,6 +10,7 @@ from typing import Any
 
 from hypertrain.results.folder import About, about, sweep_of
 from hypertrain.results.journal import JOURNAL, Record, damage, is_running, read
+from hypertrain.sweepfile.command import secrets
 from hypertrain.sweepfile.sweep import Metric, Sweep
 from hypertrain.trial.command import repeat
 
@@ -60,6 +61,7 @@ class Outcome:
     seeds: parameters that change nothing but a seed. repeats: values of one training, seed by seed.
     logs: parameters whose distribution is logarithmic.
     changed: files that are not what they were when the older trials ran.
+    file: the sweep file in the project. secrets: variables whose values are not to be shown.
     """
 
     title: str
@@ -73,6 +75,8 @@ class Outcome:
     repeats: Sequence[Sequence[float]] = ()
     logs: frozenset[str] = frozenset()
     changed: tuple[str, ...] = ()
+    file: str | None = None
+    secrets: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -81,18 +85,18 @@ def outcome(folder: Path, root: Path, sweep: Sweep | None = None) -> Outcome:
     records, damaged = read(folder)
     told, sweep, running = about(folder), sweep or sweep_of(folder, root), is_running(folder)
     found = of_records(folder, root, list(records.values()), told, sweep, running)
-    notes = [damage(Path(found.where), damaged)]
+    notes = [*found.notes, damage(Path(found.where), damaged)]
     if found.metric is None and told is None:
         notes.append("What the metric is, is not noted in this folder; give --sweep FILE.")
-    notes += _verdict(folder / CONFIRM, told)
-    return replace(found, notes=tuple(filter(None, notes)), repeats=_repeats(folder / CONFIRM))
+    return replace(found, notes=tuple(filter(None, notes)))
 
 
 def _verdict(folder: Path, told: About | None) -> list[str]:
     """What `confirm` has found, and since when the code is another."""
-    lines = _json(folder / VERDICT) or []
-    then = about(folder)
-    changed = told.changed_since(then) if told and then and lines else []
+    kept = _json(folder / VERDICT)
+    if not isinstance(kept, dict):
+        return []
+    lines, changed = kept["lines"], told.changed_since(kept["files"]) if told else []
     return [f"Confirmed before {', '.join(changed)} changed:", *lines] if changed else lines
 
 
@@ -145,6 +149,10 @@ def of_records(
         running=running,
         logs=frozenset(_logs(sweep.raw.get("parameters", {}))) if sweep else frozenset(),
         changed=_changed(told, records),
+        repeats=_repeats(folder / CONFIRM),
+        notes=tuple(_verdict(folder / CONFIRM, told)),
+        file=told.file if told else None,
+        secrets=secrets(sweep.command) if sweep else (),
     )
 
 

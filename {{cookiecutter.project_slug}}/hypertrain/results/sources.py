@@ -8,6 +8,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,16 @@ def _hashes(root: Path, names: Iterable[str]) -> dict[str, str]:
         _shown(file, root.resolve()): hashlib.sha256(text).hexdigest()
         for file, text in sorted(seen.items())
     }
+
+
+def stamps(root: Path, files: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """When each was last written, and its size: quick to compare."""
+    found: dict[str, tuple[int, int]] = {}
+    for name in files:
+        with suppress(OSError):
+            now = (root / name).stat()
+            found[name] = now.st_mtime_ns, now.st_size
+    return found
 
 
 def fingerprint(files: dict[str, str]) -> str:

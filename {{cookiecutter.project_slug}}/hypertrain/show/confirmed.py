@@ -1,13 +1,13 @@
 """What fresh seeds showed, in a table and in sentences that say no more than they know."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hypertrain.answers.paired import LEVEL, Comparison, Verdict, least, seeds_needed
-from hypertrain.results.journal import FAILED, Journal
+from hypertrain.results.journal import Journal, Record
 from hypertrain.results.outcome import OUTPUT
 from hypertrain.show.failures import tail
 from hypertrain.show.words import counted, duration, number, plain, sentence
@@ -69,14 +69,19 @@ def lines(told: Verdict, seconds: Mapping[str, float], metric: Metric) -> list[s
 
 
 def nothing_told(
-    console: Console, journal: Journal, where: str, interruption: str | None, option: str
+    console: Console,
+    journal: Journal,
+    failed: Sequence[Record],
+    secrets: Sequence[str],
+    where: str,
+    interruption: str | None,
+    option: str,
 ) -> None:
     """Too little has completed for any statement."""
-    failed = [record for record in journal.records.values() if record.state == FAILED]
     if failed:
         last = failed[-1]
         sentence(console, f"{counted(len(failed), 'trial')} failed: {last.reason}")
-        for line in tail(journal.folder / last.folder / OUTPUT, 15):
+        for line in tail(journal.folder / last.folder / OUTPUT, 15, secrets):
             plain(console)(f"  {line}")
         sentence(console, f"The log: {where}/{last.folder}/{OUTPUT}")
         sentence(

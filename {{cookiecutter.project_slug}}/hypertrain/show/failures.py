@@ -9,6 +9,7 @@ from pathlib import Path
 from hypertrain.results.journal import FAILED
 from hypertrain.results.outcome import OUTPUT, Outcome, Row, shown
 from hypertrain.show.words import counted
+from hypertrain.sweepfile.command import without
 
 DETAIL = re.compile(r"0x[0-9a-fA-F]+|\d+(\.\d+)?([eE][-+]?\d+)?")
 """What may differ between failures of one cause."""
@@ -52,12 +53,17 @@ def _line(cause: Cause, found: Outcome) -> str:
     )
 
 
-def tail(path: Path, count: int) -> list[str]:
-    """The last lines of a file that are not empty, without W&B's own; none if there is no file."""
+def tail(path: Path, count: int, secrets: Sequence[str]) -> list[str]:
+    """The last lines of a file that are not empty, without W&B's own; none if there is no file.
+
+    secrets: variables whose values are not to be shown; where one is not known, nothing is.
+    """
+    if any(name not in os.environ for name in secrets):
+        return []
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
-            text = file.read().decode(errors="replace")
+            text = without(secrets, file.read().decode(errors="replace"))
     except OSError:
         return []
     kept = [line.rstrip() for line in text.splitlines() if line.strip()]

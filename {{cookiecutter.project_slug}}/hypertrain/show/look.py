@@ -41,12 +41,12 @@ def leaderboard(console: Console, found: Outcome, form: Form = "text") -> None:
     for note in found.notes:
         sentence(console, note)
     if not found.rows:
-        sentence(console, "No trial has started yet.")
+        sentence(console, "No trial has ended yet.")
         return
     first = standing(found.rows, found.metric, found.seeds, found.repeats)
     show(console, found, first)
     if first and found.metric:
-        sentence(console, statements.place(first, found.metric))
+        sentence(console, statements.place(first, found))
     for said in statements.without_effect(dead_parameters(found.rows)):
         sentence(console, said)
     for said in told(found):
@@ -56,6 +56,7 @@ def leaderboard(console: Console, found: Outcome, form: Form = "text") -> None:
     if first:
         command = found.repeat(first.equal[0])
         equals = f" (one of {len(first.equal)} equals)" if len(first.equal) > 1 else ""
+        equals += ", with the program as it is now" if first.equal[0].older else ""
         if command:
             say(f"\nRepeat the best trial{equals}:\n  {command}")
 

@@ -57,7 +57,7 @@ def live_report(path: Path, look: Callable[[], Outcome]) -> Callable[[bool], Non
     """A function to call often: writes the report when one is due and `changed` said that it is.
 
     look: reads what there is to show; it is called when a report is written, not otherwise. Takes
-    at most one part in `SHARE` of the time; that a disk is full ends no sweep.
+    at most one part in `SHARE` of the time; whatever goes wrong, such as a full disk, ends no sweep.
     """
     due, stale = 0.0, False
 
@@ -67,7 +67,7 @@ def live_report(path: Path, look: Callable[[], Outcome]) -> Callable[[bool], Non
         begun = time.monotonic()
         if not stale or begun < due:
             return
-        with suppress(OSError):
+        with suppress(Exception):
             write_report(path, look(), live=True)
         stale = False
         ended = time.monotonic()
@@ -123,7 +123,7 @@ def _body(
         yield f"<p>{escape(said)}</p>"
     yield from _failures(found)
     if not found.rows:
-        yield "<p>No trial has started yet.</p>"
+        yield "<p>No trial has ended yet.</p>"
         return
     scored = [row for row in found.rows if row.value is not None]
     if found.metric and scored:
@@ -135,7 +135,7 @@ def _body(
 
 def _head(found: Outcome, first: Standing | None) -> Iterator[str]:
     if first and found.metric:
-        yield f'<p class="place">{escape(statements.place(first, found.metric))}</p>'
+        yield f'<p class="place">{escape(statements.place(first, found))}</p>'
     elif found.rows:
         what = "no trial has a value yet" if found.metric else "the sweep file names no metric"
         yield f'<p class="place">There is no best trial: {what}.</p>'
@@ -164,9 +164,9 @@ def _statements(
         yield statements.weight(*weighed)
     elif live:
         yield "Importance is worked out when the sweep ends, or by `python -m hypertrain report`."
-    values = {row.value for row in found.rows if row.value is not None}
-    if found.metric and len(values) == 1 and len(found.rows) > 1:
-        yield f"{found.metric.name} is {number(values.pop())} in every trial: nothing is better."
+    values = [row.value for row in found.rows if row.value is not None]
+    if found.metric and len(set(values)) == 1 and len(values) > 1:
+        yield f"{found.metric.name} is {number(values[0])} in {len(values)} trials: nothing is better."
     older = sum(row.older for row in found.rows)
     if older:
         files = ", ".join(found.changed) or "the program"
@@ -182,7 +182,7 @@ def _failures(found: Outcome) -> Iterator[str]:
         last = cause.rows[-1]
         log, lines = shown(found, last, OUTPUT), []
         if last.folder:
-            lines = tail(last.folder / OUTPUT, LINES)
+            lines = tail(last.folder / OUTPUT, LINES, found.secrets)
         many = f'<span class="bad">{counted(len(cause.rows), "trial")}</span>'
         where = f'<p class="soft">trial {escape(last.name)}: {escape(log)}</p>' if log else ""
         output = f"<pre>{escape(chr(10).join(lines))}</pre>" if lines else ""

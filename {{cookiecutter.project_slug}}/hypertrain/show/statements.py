@@ -1,31 +1,39 @@
 """What the search showed, in sentences that hold."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hypertrain.answers.dead import Dead
 from hypertrain.answers.noise import Standing
+from hypertrain.results.outcome import Outcome
 from hypertrain.show.words import counted, listed, number
-from hypertrain.sweepfile.sweep import Metric
+from hypertrain.sweepfile.sweep import SWEEP_FILE
 
 if TYPE_CHECKING:
     from hypertrain.answers.importance import Importance
 
 
-def place(standing: Standing, metric: Metric) -> str:
+def place(standing: Standing, found: Outcome) -> str:
     """Who is first, and how many are as good."""
-    value = f"{metric.name} {number(standing.equal[0].value)}"
+    name = found.metric.name if found.metric else "value"
+    value = f"{name} {number(standing.equal[0].value)}"
     names = [row.name for row in standing.equal]
     if len(names) == 1:
         first = f"Best: {value}, trial {names[0]}."
     else:
         first = f"{len(names)} trials tie at {value}: {listed(names)}."
-    return f"{first} {_noise(standing)}"
+    return f"{first} {_noise(standing, found)}".strip()
 
 
-def _noise(standing: Standing) -> str:
+def _noise(standing: Standing, found: Outcome) -> str:
+    if standing.noise is None and found.file is None:
+        return ""
     if standing.noise is None:
-        return "How much of a difference is chance, `python -m hypertrain confirm` finds out."
+        named = "" if found.file == SWEEP_FILE else f" --sweep {shlex.quote(found.file or '')}"
+        return (
+            f"How much of a difference is chance, `python -m hypertrain confirm{named}` finds out."
+        )
     known = f"(sd {number(standing.noise.sd)}, {counted(standing.noise.runs, 'run')})"
     if not standing.within:
         return f"No other is within the noise {known}."

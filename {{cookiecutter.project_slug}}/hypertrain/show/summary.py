@@ -33,9 +33,11 @@ def before(
     now = describe(root / results, sweep, root)
     if done:
         say(f"Done already: {counted(done, 'trial')}, in {results}.")
-    elif earlier is None and len(list(root.glob("results/sweep-*"))) > 1:
+    elif earlier is None and any(
+        told.file == now.file for other in folders(root) if (told := about(other)) and told != now
+    ):
         say(f"The sweep file has changed: a new sweep, in {results}; earlier results stay.")
-    if earlier and (changed := now.changed_since(earlier)):
+    if earlier and (changed := now.changed_since(earlier.all_files)):
         say(f"{listed(changed)} has changed since; to run all trials anew, move {results} away.")
     return now
 
@@ -65,10 +67,12 @@ def after(
     if records:
         say("")
         leaderboard(console, found)
+    if records or (journal.folder / "report.html").exists():
         try:
             write_report(journal.folder / "report.html", found)
         except OSError as error:
             sentence(console, unwritable(results / "report.html", error))
+    if records:
         _files(console, found, root)
     if records and not any(record.done for record in records):
         _nothing_completed(console, found)
@@ -108,7 +112,7 @@ def _nothing_completed(console: Console, found: Outcome) -> None:
     cause = causes(found.rows)[0]
     log = shown(found, cause.rows[-1], OUTPUT)
     folder = cause.rows[-1].folder
-    lines = tail(folder / OUTPUT, 15) if folder else []
+    lines = tail(folder / OUTPUT, 15, found.secrets) if folder else []
     say(f"\nNo trial has completed. {f'The last lines of {log}:' if lines else f'{log} is empty.'}")
     for line in lines:
         say(f"  {line}")

@@ -1,5 +1,6 @@
 """The words of `command`, as `wandb agent` reads them (wandb 0.31, `wandb_agent.py`)."""
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -23,8 +24,23 @@ ARGS = (
 )
 """Macros that hand the program its parameters."""
 MACROS = ("env", "interpreter", "program", *ARGS)
+SHORT = 8
+"""Letters at least of a secret."""
 BLANKS = re.compile(r"\$\{ *([^}]*?) *\}")
 ENVVAR = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
+
+
+def secrets(words: Iterable[str] | None) -> tuple[str, ...]:
+    """Names of the variables that the words bring in: their values may be secrets."""
+    return tuple(sorted({name for word in words or () for name in ENVVAR.findall(word)}))
+
+
+def without(secrets: Iterable[str], text: str) -> str:
+    """The text with the names of these variables for their values; short ones are no secrets."""
+    for name in secrets:
+        value = os.environ.get(name, "")
+        text = text.replace(value, f"${name}") if len(value) >= SHORT else text
+    return text
 
 
 def is_macro(word: str) -> bool:

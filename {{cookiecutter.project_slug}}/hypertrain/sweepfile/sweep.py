@@ -25,6 +25,8 @@ from hypertrain.sweepfile.space import Parameter, parse
 
 __all__ = ["Bands", "Metric", "Sweep", "from_mapping", "load"]
 
+SWEEP_FILE = "config/wandb-sweep.yaml"
+"""Where nothing else is said."""
 METHODS = ("grid", "random", "bayes")
 NO_PROJECT = re.compile(r"[/\\#?%:]")
 """What W&B forbids in a project's name, which it wants no longer than LONGEST."""
