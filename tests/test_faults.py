@@ -679,3 +679,68 @@ def test_a_secret_is_told_to_the_trial_alone(root: Path) -> None:
         assert "s3cr3t" not in text
     for file in results(root).rglob("*"):
         assert not file.is_file() or b"s3cr3t" not in file.read_bytes(), file
+
+
+IN_OWN_FOLDER = """
+import argparse, os, wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+args = parser.parse_args()
+os.makedirs("logs", exist_ok=True)
+run = wandb.init(dir="logs")
+run.summary["score"] = args.a
+with open("notes.txt", "a") as file:
+    file.write(f"{run.name} {run.group}\\n")
+"""
+
+
+@pytest.mark.parametrize("how", [[], ["--cold"]], ids=["warm", "cold"])
+def test_a_run_in_a_folder_of_the_programs_choice_is_found(root: Path, how: list[str]) -> None:
+    arguments = write_sweep(root, IN_OWN_FOLDER, parameters={"a": {"values": [3]}})
+    own = {"WANDB_RUN_GROUP": "ablation", "WANDB_NAME": "mine"}
+    done = run(root, *arguments, *how, WANDB_MODE="offline", **own)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert records(root)[1]["value"] == 3
+    assert (root / "notes.txt").read_text() == "mine ablation\n"
+    (kept,) = root.glob("logs/wandb/offline-run-*/*.wandb")
+    (link,) = root.glob("results/*/wandb/offline-run-*/*.wandb")
+    assert link.resolve() == kept.resolve()
+
+
+HUGE = """
+import argparse, wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+parser.add_argument("--seed", type=int)
+args = parser.parse_args()
+wandb.init()
+wandb.log({"score": 1e200 if args.seed == 2 else args.a})
+"""
+
+
+def test_values_too_large_for_statistics_end_no_sweep(root: Path) -> None:
+    parameters = {"a": {"values": [1, 2]}, "seed": {"values": [1, 2, 3]}}
+    done = run(root, *write_sweep(root, HUGE, parameters=parameters))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[6/6]" in done.stdout
+    assert "1e+200" in done.stdout
+
+
+SAVES_AND_EXITS = """
+import argparse, signal, sys, time, wandb
+parser = argparse.ArgumentParser()
+parser.add_argument("--a", type=int)
+args = parser.parse_args()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+wandb.init()
+for step in range(100):
+    wandb.log({"score": step})
+    time.sleep(0.2)
+"""
+
+
+def test_what_is_ended_by_its_time_limit_has_failed_whatever_its_status(root: Path) -> None:
+    arguments = write_sweep(root, SAVES_AND_EXITS, parameters={"a": {"values": [1]}})
+    done = run(root, *arguments, "--trial-time-limit", "2s")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "failed: ran longer than 2.0s (--trial-time-limit)" in done.stdout

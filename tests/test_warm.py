@@ -40,12 +40,17 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 READ: dict[str, tuple[str, list[str]]] = {
     "imports in order": ("import json, csv\nfrom torch import nn", ["json", "csv", "torch"]),
-    "not in functions": ("def f():\n    import json\nclass C:\n    import csv", []),
+    "not in functions": ("def f():\n    import json\nclass C:\n    import csv", ["csv"]),
     "not behind a guard": ("if __name__ == '__main__':\n    import json", []),
     "not where it depends": ("import sys\nif sys.argv:\n    import json", ["sys"]),
     "what is tried": ("try:\n    import json\nexcept ImportError:\n    import csv", ["json"]),
     "not for types": ("if TYPE_CHECKING:\n    import json\nimport csv", ["csv"]),
-    "not what is missing": ("import no_such_package\nimport json", ["json"]),
+    "nothing after what is missing": ("import no_such_package\nimport json", []),
+    "what is missing may be tried": (
+        "try:\n    import no_such_package\n    import wave\nexcept ImportError:\n    pass\n"
+        "import json",
+        ["json"],
+    ),
     "constants count": (
         "import os\nos.environ['A'] = '1'\nimport json",
         ["os", "A=1", "json"],
@@ -73,7 +78,38 @@ READ: dict[str, tuple[str, list[str]]] = {
         "import os\ndef prepare():\n    os.environ['A'] = 'x'\nprepare()\nimport json",
         ["os"],
     ),
-    "own function that does not": ("def prepare():\n    pass\nprepare()\nimport json", ["json"]),
+    "own function": ("import csv\ndef prepare():\n    pass\nprepare()\nimport json", ["csv"]),
+    "a method": ("import csv\nimport envs\nenvs.prepare()\nimport json", ["csv"]),
+    "a call for its effect": (
+        "import logging\nlogging.basicConfig(level=10)\nimport json",
+        ["logging"],
+    ),
+    "a default of a library": (
+        "import torch\ntorch.set_default_dtype(torch.float64)\nimport json",
+        ["torch"],
+    ),
+    "something of another module": ("import csv\ncsv.reader = None\nimport json", ["csv"]),
+    "harmless calls": (
+        "import warnings, random\nwarnings.filterwarnings('ignore')\nrandom.seed(1)\n"
+        "print('x')\nimport torch\ntorch.backends.cudnn.benchmark = True\nimport json",
+        ["warnings", "random", "torch", "json"],
+    ),
+    "environ by another name": ("from os import environ as env\nimport json", []),
+    "set in a guard": (
+        "import os\nif __name__ == '__main__':\n    os.environ['A'] = b()\nimport json",
+        ["os"],
+    ),
+    "set in a class": ("import os\nclass C:\n    os.environ['A'] = b()\nimport json", ["os"]),
+    "set by a context": (
+        "import os\nfrom unittest import mock\nwith mock.patch.dict(os.environ, A='1'):\n"
+        "    import json",
+        ["os", "unittest"],
+    ),
+    "own on a condition": ("import csv\nif csv:\n    import envs\nimport json", ["csv"]),
+    "by its name": (
+        "import importlib\nm = importlib.import_module('envs')\nimport json",
+        ["importlib"],
+    ),
     "parsed before": (
         "import argparse\na = argparse.ArgumentParser().parse_args()\nimport json",
         ["argparse", "json"],
@@ -94,7 +130,7 @@ def told(steps: list[Import | Set]) -> list[str]:
 def test_what_a_program_imports(
     folder: Path, text: str, steps: list[str], recwarn: pytest.WarningsRecorder
 ) -> None:
-    write(folder, {"train.py": text})
+    write(folder, {"train.py": text, "envs.py": "def prepare():\n    pass\n"})
     gc.collect()  # what other tests have left may warn when it goes
     recwarn.clear()
     assert told(read_program("train.py").steps) == steps
@@ -135,7 +171,11 @@ def test_modules_on_the_path_and_editable_ones_are_own(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder, {"train.py": "import elsewhere\nimport csv", "lib/elsewhere.py": "import wave"})
-    assert told(read_program("train.py").steps) == ["csv"]
+    assert told(read_program("train.py").steps) == []
+    extended = "import sys\nsys.path.append('lib')\nimport elsewhere\nimport csv"
+    write(folder, {"train.py": extended})
+    assert told(read_program("train.py").steps) == ["sys", "wave", "csv"]
+    write(folder, {"train.py": "import elsewhere\nimport csv"})
     monkeypatch.syspath_prepend(str(folder / "lib"))
     assert told(read_program("train.py").steps) == ["wave", "csv"]
 

@@ -28,6 +28,7 @@ def watch_runs(note: "Callable[[Any, int | None], None]") -> None:
     _quietly(_forget_local_sweep)
     _quietly(lambda: _wrap_log(sys.modules["wandb"].Run, note))
     _quietly(lambda: _watch_disabled(note))
+    _quietly(lambda: _link_elsewhere(sys.modules["wandb"].Run, os.environ["WANDB_DIR"]))
 
 
 def _wrap_log(runs: "Any", note: "Callable[[Any, int | None], None]") -> None:
@@ -42,6 +43,27 @@ def _wrap_log(runs: "Any", note: "Callable[[Any, int | None], None]") -> None:
             _quietly(lambda: note(data, kwargs.get("step", next(iter(args), None))))
 
     runs.log = watched
+
+
+def _link_elsewhere(runs: "Any", home: "str") -> None:
+    """Where the program keeps its run in a folder of its own choice, let `home` lead there."""
+    import functools
+    from pathlib import Path
+
+    init, folder = runs.__init__, Path(home).resolve() / "wandb"
+
+    def link(run: "Any") -> None:
+        place = Path(run._settings.sync_dir).resolve()
+        if _is_own(run) and place.parent != folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / place.name).symlink_to(place)
+
+    @functools.wraps(init)
+    def begun(self: "Any", *args: "Any", **kwargs: "Any") -> None:
+        init(self, *args, **kwargs)
+        _quietly(lambda: link(self))
+
+    runs.__init__ = begun
 
 
 def _watch_disabled(note: "Callable[[Any, int | None], None]") -> None:

@@ -44,6 +44,8 @@ class _PutOff(ModuleType):
         return fn
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # who looks through all modules wants no compiler
+            raise AttributeError(name)
         return getattr(_load(self), name)
 
 

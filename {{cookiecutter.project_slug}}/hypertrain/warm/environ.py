@@ -4,6 +4,14 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+HARMLESS = (
+    *("print", "seed", "manual_seed", "seed_everything", "set_seed", "filterwarnings"),
+    *("simplefilter", "getLogger", "setLevel", "use", "makedirs", "mkdir", "append", "insert"),
+    *("extend", "add_argument", "set_defaults", "set_float32_matmul_precision", "suppress"),
+    *("catch_warnings", "update", "setdefault", "add", "disable", "use_deterministic_algorithms"),
+)
+"""Calls that change nothing that an import would be different for."""
+BY_NAME = ("import_module", "__import__", "exec", "eval")
 ENVIRON = ("environ", "environb", "putenv", "unsetenv", "dotenv", "load_dotenv")
 
 
@@ -68,6 +76,32 @@ def writes(statement: ast.stmt) -> bool:
             reads |= {id(side) for side in node.comparators}
     names = (node for node in ast.walk(statement) if mentions(node, ENVIRON, deep=False))
     return any(id(node) not in reads for node in names)
+
+
+def has_effect(statement: ast.stmt) -> bool:
+    """Whether it may change what a later import does: it calls for the sake of that, imports by a
+    name, or sets something of another module's."""
+    if any(_called(node) in BY_NAME for node in ast.walk(statement)):
+        return True
+    match statement:
+        case ast.Expr(value=ast.Call(func=function) as call):
+            owner = ast.unparse(function).rpartition(".")[0]
+            return _called(call) not in HARMLESS or owner.endswith("config")
+        case ast.Assign(targets=targets):
+            return any(_is_foreign(target) for target in targets)
+    return False
+
+
+def _called(node: ast.AST) -> str:
+    function = getattr(node, "func", None)
+    return getattr(function, "attr", getattr(function, "id", ""))
+
+
+def _is_foreign(target: ast.expr) -> bool:
+    text = ast.unparse(target)
+    mild = ("torch.backends.", "rcParams", "pd.options.", "pandas.options.", "__all__")
+    foreign = isinstance(target, ast.Attribute | ast.Subscript)
+    return foreign and not any(word in text for word in mild)
 
 
 def mentions(tree: ast.AST, names: Sequence[str], deep: bool = True) -> bool:

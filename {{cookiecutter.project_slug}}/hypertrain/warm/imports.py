@@ -7,13 +7,14 @@ beforehand. The order counts, and what the program puts into its environment in 
 import ast
 import importlib.util
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from hypertrain.libraries import is_library
-from hypertrain.warm.environ import ENVIRON, Set, constants, mentions, writes
+from hypertrain.warm.environ import ENVIRON, Set, constants, has_effect, mentions, writes
+from hypertrain.warm.shadows import DEEPEST, below, extends_path
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def read_program(program: str, is_module: bool = False) -> Program:
         parents = reader.parents(program, with_itself=is_package)
     else:
         main, package, parents = Path(program), "", []
-        reader = _Reader(found, [str(main.absolute().parent)])
+        reader = _Reader(found, [str(main.resolve().parent)])
     try:
         for name, file in parents:
             reader.read(name, file, name)
@@ -64,11 +65,15 @@ class _UnknownFromHere(Exception):
     """What the environment is from here on cannot be told from the text."""
 
 
+class _Missing(_UnknownFromHere):
+    """A module is imported that is nowhere: it fails, or lies where the program looks for more."""
+
+
 class _Reader:
-    def __init__(self, found: Program, path: Sequence[str]) -> None:
+    def __init__(self, found: Program, path: list[str]) -> None:
         self._found = found
         self.path = path
-        self._mentions_environ = False
+        self._mentions_environ = self._extends_path = False
 
     def read(self, name: str, file: Path, package: str) -> None:
         """Follow the statements of a module in the order in which they run."""
@@ -76,6 +81,7 @@ class _Reader:
         tree = parsed(file)
         if tree:
             self._mentions_environ |= mentions(tree, ENVIRON)
+            self._extends_path |= extends_path(tree)
             self._follow(tree.body, package)
 
     def _follow(self, statements: Sequence[ast.stmt], package: str) -> None:
@@ -85,31 +91,60 @@ class _Reader:
                     for alias in statement.names:
                         self._import(alias.name)
                 case ast.ImportFrom():
+                    if any(alias.asname and alias.name in ENVIRON for alias in statement.names):
+                        raise _UnknownFromHere  # it goes by another name from here on
                     name = _absolute(statement, package)
                     self._import(name)
                     for alias in statement.names:
                         self._import_own(f"{name}.{alias.name}")
                 case ast.Try():
-                    self._follow(statement.body, package)
-                    self._follow([*statement.orelse, *statement.finalbody], package)
+                    try:
+                        self._follow(statement.body, package)
+                        rest = [*statement.orelse, *statement.finalbody]
+                    except _Missing:
+                        rest = statement.finalbody
+                    self._follow(rest, package)
                 case ast.With():
+                    for item in statement.items:
+                        self._run(ast.Expr(item.context_expr))
                     self._follow(statement.body, package)
-                case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                case ast.ClassDef():
+                    self._follow(statement.body, package)
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
                     pass
-                case ast.If() if _is_main_guard(statement.test) or _is_for_types(statement.test):
+                case ast.If() if _is_for_types(statement.test):
                     pass
+                case ast.If() if _is_main_guard(statement.test):
+                    if mentions(statement, ENVIRON):
+                        raise _UnknownFromHere
                 case _:
                     self._run(statement)
 
     def _run(self, statement: ast.stmt) -> None:
         if found := list(constants(statement)):
             self._found.steps += found
-        elif writes(statement) or (self._mentions_environ and _calls_own(statement)):
+        elif (
+            writes(statement)
+            or (self._mentions_environ and _calls_own(statement))
+            or has_effect(statement)
+            or any(map(self._is_own, _imports_within(statement)))
+        ):
             raise _UnknownFromHere
 
+    def _is_own(self, name: str) -> bool:
+        return _own_file(name.partition(".")[0], self.path) is not None
+
     def _import(self, name: str) -> None:
-        if not self._import_own(name) and _is_installed(name.partition(".")[0]):
+        if self._import_own(name):
+            return
+        top = name.partition(".")[0]
+        if _is_installed(top):
             self._found.steps.append(Import(name))
+        elif self._extends_path and (found := _somewhere(top)):
+            self.path.append(found)
+            self._import_own(name)
+        else:
+            raise _Missing
 
     def _import_own(self, name: str) -> bool:
         """Read a module of the user's and its packages; whether it is one."""
@@ -117,7 +152,7 @@ class _Reader:
             if whole not in self._found.sources:
                 package = whole if file.name == "__init__.py" else whole.rpartition(".")[0]
                 self.read(whole, file, package)
-        return _own_file(name.partition(".")[0], self.path) is not None
+        return self._is_own(name)
 
     def parents(self, name: str, with_itself: bool = False) -> list[tuple[str, Path]]:
         parts = name.split(".")
@@ -157,6 +192,25 @@ def _own_file(name: str, first: Sequence[str]) -> Path | None:
     if spec.origin and spec.origin not in ("built-in", "frozen"):
         return Path(spec.origin)
     return Path(next(iter(spec.submodule_search_locations or ()), ".")) if not spec.origin else None
+
+
+def _somewhere(top: str) -> str | None:
+    """The folder of the project that the program adds to `sys.path` to import it."""
+    places = [
+        folder
+        for folder in below(Path.cwd(), DEEPEST)
+        if (folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file()
+    ]
+    return str(places[0]) if len(places) == 1 else None
+
+
+def _imports_within(statement: ast.stmt) -> Iterator[str]:
+    """Modules that are imported on a condition, say."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
 
 
 def _find_elsewhere(top: str) -> ModuleSpec | None:

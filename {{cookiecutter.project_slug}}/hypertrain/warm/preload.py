@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import socket
@@ -52,7 +53,7 @@ def serve() -> None:
         program = read_program(task["program"], task["is_module"])
         gc.disable()  # there is much to look through, and one look is enough
         changed = _import_all(program, task["program"])
-        folder = Path.cwd() if task["is_module"] else Path(task["program"]).absolute().parent
+        folder = Path.cwd() if task["is_module"] else Path(task["program"]).resolve().parent
         if why := _why_not(program, folder, changed):
             for channel in channels:
                 channel.send(cold=why)
@@ -153,6 +154,7 @@ def _end_quickly() -> set[str]:
     libc = ctypes.CDLL(None)
 
     def leave() -> None:
+        _flush()
         libc.fflush(None)
         for name in inherited:
             if module := sys.modules.pop(name, None):
@@ -160,6 +162,15 @@ def _end_quickly() -> set[str]:
 
     atexit.register(leave)  # the first to be registered is the last to be called
     return inherited
+
+
+def _flush() -> None:
+    """Write out what the trial's open files hold, as they would at their end."""
+    for kind in (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom):
+        for each in gc.get_objects():  # without what was there before the fork
+            if issubclass(type(each), kind):
+                with suppress(Exception):
+                    each.flush()
 
 
 def _leave_inherited_libraries() -> None:

@@ -3,7 +3,7 @@
 import ast
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hypertrain.trial.run import INJECT
@@ -22,8 +22,9 @@ def shadowed(first: Path, trees: Iterable[ast.Module]) -> str | None:
     """
     added = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     folders = [first, *(Path(folder) for folder in added if folder not in ("", str(INJECT)))]
-    if any(_extends_path(tree) for tree in trees):
-        folders += _below(Path.cwd(), DEEPEST)
+    for tree in filter(extends_path, trees):
+        folders += below(Path.cwd(), DEEPEST)
+        folders += [Path(text) for text in _texts(tree) if Path(text).is_absolute()]
     loaded = {name.partition(".")[0] for name in sys.modules} - {"__main__", "hypertrain"}
     own = (entry for folder in folders for entry in _modules(folder))
     in_the_way = (file for name, file in own if name in loaded and not _is_loaded(name, file))
@@ -37,24 +38,33 @@ def _is_loaded(name: str, file: Path) -> bool:
     return loaded is not None and Path(loaded).resolve() in (itself, itself / "__init__.py")
 
 
-def _extends_path(tree: ast.Module) -> bool:
+def extends_path(tree: ast.Module) -> bool:
+    """Whether it names `sys.path`; a `path` of whatever is enough."""
     return mentions(tree, ("addsitedir",)) or any(
-        isinstance(node, ast.Attribute)
-        and node.attr == "path"
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "sys"
+        (isinstance(node, ast.Attribute) and node.attr == "path" and not _is_os(node.value))
+        or (isinstance(node, ast.ImportFrom) and node.module == "sys")
         for node in ast.walk(tree)
     )
 
 
-def _below(folder: Path, depth: int) -> Sequence[Path]:
+def _is_os(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "os"
+
+
+def _texts(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def below(folder: Path, depth: int) -> Sequence[Path]:
     """The folder and those in it that may hold the user's modules."""
     found = [folder]
     if depth:
         for entry in _entries(folder):
-            hidden = entry.name.startswith((".", "_")) or entry.name in LEFT_OUT
+            hidden = entry.name.startswith((".", "__")) or entry.name in LEFT_OUT
             if entry.is_dir() and not hidden and not (entry / "pyvenv.cfg").exists():
-                found += _below(entry, depth - 1)
+                found += below(entry, depth - 1)
     return found
 
 
