@@ -23,8 +23,8 @@ import pytest
 from hypertrain import UserError
 from hypertrain.local.points import SearchPoints
 from hypertrain.results.checkpoints import Checkpoints
+from hypertrain.results.folder import today
 from hypertrain.results.journal import FAILED, Journal
-from hypertrain.results.sources import fingerprint, sources
 from hypertrain.search import bayes
 from hypertrain.search.ahead import Ahead
 from hypertrain.search.axes import axes
@@ -711,7 +711,7 @@ def test_a_failed_or_running_trial_counts_as_impute_says(
             return made, search
 
         first, search = source()
-        first._code = fingerprint(sources(tmp_path, one.program, ()))
+        first._told = today(journal.folder, one, tmp_path)
         trial = first.next()
         assert trial
         first.begun(trial)
