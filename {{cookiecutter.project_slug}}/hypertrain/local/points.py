@@ -168,10 +168,11 @@ class SearchPoints:
 
     def _trials(self) -> Iterator[Record]:
         """Trials to run: those begun or failed earlier, with their parameters, then new ones."""
-        left = self.total - self.done if self.total is not None else len(self._journal.records)
+        records = self._journal.records.values()
+        left = len(records) if self.total is None else max(0, self.total - self.done)
         again = [
             record
-            for record in self._journal.records.values()
+            for record in records
             if not record.done and record.number not in self._given_up
         ]
         for record in again[:left]:
