@@ -180,6 +180,12 @@ def test_modules_on_the_path_and_editable_ones_are_own(
     assert told(read_program("train.py").steps) == ["wave", "csv"]
 
 
+def test_a_folder_named_like_a_library_gives_way_to_it(folder: Path) -> None:
+    """W&B leaves such a folder, where a program was run by hand."""
+    write(folder, {"train.py": "import wandb\nimport csv", "wandb/run-1/x.log": ""})
+    assert told(read_program("train.py").steps) == ["wandb", "csv"]
+
+
 def test_packages_of_another_environment_are_not_own(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -181,7 +181,9 @@ def _absolute(statement: ast.ImportFrom, package: str) -> str:
 def _own_file(name: str, first: Sequence[str]) -> Path | None:
     """The file of a module of the user's; a folder where it is a package without a file."""
     top, *rest = name.split(".")
-    spec = PathFinder.find_spec(top, list(first)) or _find_elsewhere(top)
+    spec = PathFinder.find_spec(top, list(first))
+    if spec is None or spec.origin is None:  # a mere folder, such as `wandb/`, gives way
+        spec = _find_elsewhere(top) or spec
     if spec is None or _is_library(spec):
         return None
     for part in rest:
