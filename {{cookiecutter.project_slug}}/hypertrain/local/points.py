@@ -221,6 +221,8 @@ class SearchPoints:
         taken = take(record, found, values, self._sweep)
         if not taken.done:
             return False
+        if self._told:
+            code_for(self.folder, self._told, record.params)
         if self._hyperband:
             for value in values:
                 self._hyperband.add(record.number, value)
