@@ -365,10 +365,10 @@ with open("notes.txt", "a") as notes:
 file.touch()
 """
     program = root / "modules" / "program.py"
-    program.write_text(SLOW + state + "time.sleep(60)\n")
+    program.write_text(PROGRAM + state + "import time; time.sleep(60)\n")
     arguments = write(root, parameters={"a": {"values": [1]}})
-    assert "time limit" in run(root, *arguments, "--time-limit", "3s")
-    program.write_text(SLOW + state)
+    assert "time limit" in run(root, *arguments, "--time-limit", "8s")
+    program.write_text(PROGRAM + state)
     run(root, *arguments)
     assert trained(root)["goes-on-True"] == 0
     assert trained(root)["goes-on-False"] == 2

@@ -171,9 +171,7 @@ class SearchPoints:
         records = self._journal.records.values()
         left = len(records) if self.total is None else max(0, self.total - self.done)
         again = [
-            record
-            for record in records
-            if not record.done and record.number not in self._given_up
+            record for record in records if not record.done and record.number not in self._given_up
         ]
         for record in again[:left]:
             if record.state == FAILED or self._is_of_other_code(record):

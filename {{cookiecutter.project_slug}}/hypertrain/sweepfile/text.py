@@ -233,8 +233,9 @@ def _remedy(line: str, above: str, column: int, problem: str, context: str) -> s
         return f"{problem}; text that begins with ! needs quotes"
     if context.startswith("while scanning a quoted"):
         return "the quote that opens here is never closed"
-    if found := re.search(r"but got '([]}])'", problem):
-        return f"a {found[1]} too many, or one of another kind is missing before it"
+    found = re.search(r"but got '([]}])'", problem)
+    if found and line.count(found[1]) > line.count("[{"["]}".index(found[1])]):
+        return f"a {found[1]} too many; remove it"
     if context.startswith("while parsing a flow"):
         return "the bracket that opens here is never closed, or a comma is missing behind it"
     if "could not find expected ':'" in problem:

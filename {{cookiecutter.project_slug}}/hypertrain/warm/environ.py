@@ -99,7 +99,7 @@ def _called(node: ast.AST) -> str:
 
 def _is_foreign(target: ast.expr) -> bool:
     text = ast.unparse(target)
-    mild = ("torch.backends.", "rcParams", "pd.options.", "pandas.options.", "__all__")
+    mild = ("sys.path", "torch.backends.", "rcParams", "pd.options.", "pandas.options.", "__all__")
     foreign = isinstance(target, ast.Attribute | ast.Subscript)
     return foreign and not any(word in text for word in mild)
 

@@ -51,21 +51,14 @@ def read_program(program: str, is_module: bool = False) -> Program:
     else:
         main, package, parents = Path(program), "", []
         reader = _Reader(found, [str(main.resolve().parent)])
-    try:
-        for name, file in parents:
-            reader.read(name, file, name)
-        if main and main.is_file():
-            reader.read("__main__", main, package)
-    except _UnknownFromHere:
-        pass
+    for name, file in parents:
+        reader.read(name, file, name)
+    if main and main.is_file():
+        reader.read("__main__", main, package)
     return found
 
 
-class _UnknownFromHere(Exception):
-    """What the environment is from here on cannot be told from the text."""
-
-
-class _Missing(_UnknownFromHere):
+class _Missing(Exception):
     """A module is imported that is nowhere: it fails, or lies where the program looks for more."""
 
 
@@ -74,6 +67,7 @@ class _Reader:
         self._found = found
         self.path = path
         self._mentions_environ = self._extends_path = False
+        self._is_known, self._tries = True, 0
 
     def read(self, name: str, file: Path, package: str) -> None:
         """Follow the statements of a module in the order in which they run."""
@@ -92,18 +86,13 @@ class _Reader:
                         self._import(alias.name)
                 case ast.ImportFrom():
                     if any(alias.asname and alias.name in ENVIRON for alias in statement.names):
-                        raise _UnknownFromHere  # it goes by another name from here on
+                        self._is_known = False  # it goes by another name from here on
                     name = _absolute(statement, package)
                     self._import(name)
                     for alias in statement.names:
                         self._import_own(f"{name}.{alias.name}")
                 case ast.Try():
-                    try:
-                        self._follow(statement.body, package)
-                        rest = [*statement.orelse, *statement.finalbody]
-                    except _Missing:
-                        rest = statement.finalbody
-                    self._follow(rest, package)
+                    self._try(statement, package)
                 case ast.With():
                     for item in statement.items:
                         self._run(ast.Expr(item.context_expr))
@@ -115,21 +104,36 @@ class _Reader:
                 case ast.If() if _is_for_types(statement.test):
                     pass
                 case ast.If() if _is_main_guard(statement.test):
-                    if mentions(statement, ENVIRON):
-                        raise _UnknownFromHere
+                    self._is_known &= not mentions(statement, ENVIRON)
                 case _:
                     self._run(statement)
 
+    def _try(self, statement: ast.Try, package: str) -> None:
+        self._tries += 1
+        try:
+            self._follow(statement.body, package)
+            rest = [*statement.orelse, *statement.finalbody]
+        except _Missing:
+            rest = statement.finalbody
+        finally:
+            self._tries -= 1
+        self._follow(rest, package)
+
     def _run(self, statement: ast.stmt) -> None:
+        """From where it cannot be told what the next import would find, no more is known."""
         if found := list(constants(statement)):
-            self._found.steps += found
+            self._add(*found)
         elif (
             writes(statement)
             or (self._mentions_environ and _calls_own(statement))
             or has_effect(statement)
             or any(map(self._is_own, _imports_within(statement)))
         ):
-            raise _UnknownFromHere
+            self._is_known = False
+
+    def _add(self, *steps: Step) -> None:
+        if self._is_known:
+            self._found.steps += steps
 
     def _is_own(self, name: str) -> bool:
         return _own_file(name.partition(".")[0], self.path) is not None
@@ -139,12 +143,14 @@ class _Reader:
             return
         top = name.partition(".")[0]
         if _is_installed(top):
-            self._found.steps.append(Import(name))
+            self._add(Import(name))
         elif self._extends_path and (found := _somewhere(top)):
             self.path.append(found)
             self._import_own(name)
-        else:
+        elif self._tries:
             raise _Missing
+        else:
+            self._is_known = False
 
     def _import_own(self, name: str) -> bool:
         """Read a module of the user's and its packages; whether it is one."""
