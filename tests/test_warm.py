@@ -244,6 +244,22 @@ SHADOWS: dict[str, tuple[dict[str, str], str | None]] = {
         {"src/json.py": "", "scripts/train.py": "import sys\nsys.path.append('src')"},
         "src/json.py",
     ),
+    "in a folder for others' code": (
+        {"_vendor/json.py": "", "scripts/train.py": "import sys\nsys.path.insert(0, '_vendor')"},
+        "_vendor/json.py",
+    ),
+    "by another name": (
+        {"src/json.py": "", "scripts/train.py": "from sys import path as p\np.append('src')"},
+        "src/json.py",
+    ),
+    "by sys' other name": (
+        {"src/json.py": "", "scripts/train.py": "import sys as s\ns.path.append('src')"},
+        "src/json.py",
+    ),
+    "by a path of its own": (
+        {"src/json.py": "", "scripts/train.py": "import os\nargs.path = os.path.join('src')"},
+        None,
+    ),
     "not of an environment": (
         {
             ".venv/json.py": "",
@@ -263,6 +279,13 @@ def test_own_modules_in_the_way(folder: Path, files: dict[str, str], file: str |
     tree = ast.parse((folder / "scripts/train.py").read_text())
     found = shadowed(folder / "scripts", [tree])
     assert (found and Path(found).relative_to(folder).as_posix()) == file
+
+
+def test_a_module_in_the_way_outside_the_project(folder: Path, tmp_path: Path) -> None:
+    fork = tmp_path / "fork"
+    write(fork, {"json.py": ""})
+    tree = ast.parse(f"import sys\nsys.path.insert(0, {str(fork)!r})")
+    assert shadowed(folder / "scripts", [tree]) == str(fork / "json.py")
 
 
 # ---- what a forked trial sees, compared with the command by hand

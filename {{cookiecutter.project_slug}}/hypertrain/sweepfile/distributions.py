@@ -243,29 +243,37 @@ class _Text:
 
 
 def _as_list(word: str, value: Any) -> str:
-    """What to write: `1, 2` and `(1, 2)` and {1, 2} are lists in the wrong brackets."""
-    meant: list[Any] | None = [value]
+    """What to do about values that are no list."""
     if is_parameter(value):
         return f"leave out `{word}:` and indent what is below it less, as `{typed(value)}`"
-    if isinstance(value, dict):
-        meant = [yaml.safe_load(str(key)) for key in value]
-    elif isinstance(value, str) and re.fullmatch(r"(-\S+\s*){2,}", value):
+    dashed = value.split() if isinstance(value, str) else []
+    if len(dashed) > 1 and all(part.startswith("-") for part in dashed):
         return "put a blank after each dash, as `- 1`"
-    elif isinstance(value, str) and (found := re.fullmatch(r"range\(([\d\s,-]+)\)", value.strip())):
-        numbers = range(*map(int, found[1].split(",")[:3]))
-        meant = list(numbers) if len(numbers) <= LISTED else None
-    elif isinstance(value, str) and re.search(r"\w\(.*\)", value):
-        meant = None  # a call
-    elif isinstance(value, str) and re.search(r"[,;\s]", value.strip()):
-        inner = value.strip("()[]{} ")
-        parts = inner.split(",") if "," in inner else re.split(r"[;\s]+", inner)
-        try:
-            found_values = [yaml.safe_load(part.strip()) for part in parts]
-        except yaml.YAMLError:
-            found_values = [value]
-        are_several = "," in inner or all(map(is_number, found_values))
-        meant = found_values if are_several else [value]
-    return f"write `{word}: {typed(meant) if value and meant else '[...]'}`"
+    try:
+        meant = _listed(value)
+    except (ValueError, yaml.YAMLError):
+        meant = [value]
+    return f"write `{word}: {typed(meant) if meant else '[...]'}`"
+
+
+def _listed(value: Any) -> list[Any]:
+    """`1, 2` and `(1, 2)` and {1, 2} are lists in the wrong brackets; empty where none is known.
+
+    Raises: ValueError, yaml.YAMLError.
+    """
+    if isinstance(value, dict):
+        return [yaml.safe_load(str(key)) for key in value]
+    if not isinstance(value, str):
+        return [] if value is None else [value]
+    if found := re.fullmatch(r"range\(([\d\s,-]+)\)", value.strip()):
+        numbers = range(*map(int, found[1].split(",")))
+        return list(numbers) if len(numbers) <= LISTED else []
+    if re.search(r"\w\(", value):  # a call
+        return []
+    inner = value.strip("()[]{} ")
+    parts = inner.split(",") if "," in inner else re.split(r"[;\s]+", inner)
+    several = [yaml.safe_load(part.strip()) for part in parts]
+    return several if "," in inner or all(map(is_number, several)) else [value]
 
 
 # ---- values to choose from

@@ -39,16 +39,21 @@ def _is_loaded(name: str, file: Path) -> bool:
 
 
 def extends_path(tree: ast.Module) -> bool:
-    """Whether it names `sys.path`; a `path` of whatever is enough."""
-    return mentions(tree, ("addsitedir",)) or any(
-        (isinstance(node, ast.Attribute) and node.attr == "path" and not _is_os(node.value))
-        or (isinstance(node, ast.ImportFrom) and node.module == "sys")
-        for node in ast.walk(tree)
+    """Whether it names `sys.path`, by whatever name."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.asname for node in imports for alias in node.names if alias.name == "sys"}
+    from_sys = any(isinstance(node, ast.ImportFrom) and node.module == "sys" for node in imports)
+    return (
+        from_sys
+        or mentions(tree, ("addsitedir",))
+        or any(
+            isinstance(node, ast.Attribute)
+            and node.attr == "path"
+            and isinstance(node.value, ast.Name)
+            and node.value.id in {"sys", *names}
+            for node in ast.walk(tree)
+        )
     )
-
-
-def _is_os(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "os"
 
 
 def _texts(tree: ast.Module) -> Iterator[str]:
