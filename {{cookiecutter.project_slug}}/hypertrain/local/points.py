@@ -15,7 +15,7 @@ from hypertrain import inside_wandb
 from hypertrain.interrupts import Interrupted
 from hypertrain.results.checkpoints import Checkpoints
 from hypertrain.results.earlier import key, misspelt, take
-from hypertrain.results.folder import About, code_for, describe, today
+from hypertrain.results.folder import About, code_for, note, today
 from hypertrain.results.identity import prefix
 from hypertrain.results.journal import FAILED, Journal, Record
 from hypertrain.results.metrics import Reader
@@ -134,7 +134,8 @@ class SearchPoints:
         """The program may be edited while the sweep runs: a trial has the code that it begins with."""
         if self._told and stamps(self._root, self._told.all_files) != self._stamps:
             before = self._told.all_files
-            self._told = describe(self.folder, self._sweep, self._root)
+            self._told = today(self.folder, self._sweep, self._root)
+            note(self.folder, self._told)
             self._stamps = stamps(self._root, self._told.all_files)
             if changed := self._told.changed_since(before):
                 self._trained = {}

@@ -94,7 +94,7 @@ def describe(folder: Path, sweep: Sweep, root: Path) -> About:
     Raises: OSError.
     """
     now = today(folder, sweep, root)
-    _replace(folder / ABOUT, json.dumps(asdict(now), indent=1).encode())
+    note(folder, now)
     _replace(folder / SWEEP_FILE, sweep.path.read_bytes())
     return now
 
@@ -107,8 +107,16 @@ def code_for(folder: Path, told: About, params: Mapping[str, Any]) -> str:
     code = told.code_of(params)
     if code not in told.sources:
         told.sources[code] = told.files(params)
-        _replace(folder / ABOUT, json.dumps(asdict(told), indent=1).encode())
+        note(folder, told)
     return code
+
+
+def note(folder: Path, told: About) -> None:
+    """Write it into the folder.
+
+    Raises: OSError.
+    """
+    _replace(folder / ABOUT, json.dumps(asdict(told), indent=1).encode())
 
 
 def about(folder: Path) -> About | None:
