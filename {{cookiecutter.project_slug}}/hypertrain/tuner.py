@@ -21,7 +21,7 @@ from hypertrain.sweepfile.command import secrets, without
 from hypertrain.sweepfile.sweep import Sweep
 from hypertrain.trial import process
 from hypertrain.trial.command import command_line
-from hypertrain.trial.keeper import EXIT, GRACE, STUBBORN, has_ended
+from hypertrain.trial.keeper import EXIT, GRACE, STUBBORN, ended_well, has_ended
 from hypertrain.trial.process import BEGUN, COLD, ENDED, LOST, Event
 from hypertrain.trial.reason import OUT_OF_MEMORY, failure, has_crashed, last_lines
 from hypertrain.trial.run import ARGS, Run, agents_environment, environment, write_params
@@ -423,14 +423,6 @@ class Loop:
                     with suppress(UserError, Interrupted, OSError):
                         self._end(slot, 0)
                 slot.running = None
-
-
-def ended_well(folder: Path) -> float | None:
-    """When the trial of this folder has ended by itself, seconds since the epoch, if it has."""
-    note = folder / EXIT
-    with suppress(OSError):
-        return round(note.stat().st_mtime, 3) if note.read_text().strip() == "0" else None
-    return None
 
 
 def _put_aside(output: Path) -> None:

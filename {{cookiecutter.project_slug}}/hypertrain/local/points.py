@@ -30,9 +30,8 @@ from hypertrain.show.report import live_report
 from hypertrain.show.screen import Screen
 from hypertrain.show.words import counted, listed
 from hypertrain.sweepfile.sweep import Sweep
-from hypertrain.trial.keeper import has_ended
+from hypertrain.trial.keeper import ended_well, has_ended
 from hypertrain.trial.run import Run
-from hypertrain.tuner import ended_well
 
 if TYPE_CHECKING:
     from hypertrain.online.page import Page

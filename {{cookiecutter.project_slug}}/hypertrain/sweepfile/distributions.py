@@ -46,6 +46,7 @@ MEANT = {
 }
 """Words of other tools, and W&B's for the same."""
 NEEDS = "give `value: ...`, `values: [...]` or `min: ...` and `max: ...`"
+ASTRAY = "looks like a parameter; indent it below `parameters:`"
 EXPONENTS = ("log_uniform", "inv_log_uniform", "q_log_uniform")
 """W&B's older distributions, whose bounds are exponents of e."""
 MANY = 2**53

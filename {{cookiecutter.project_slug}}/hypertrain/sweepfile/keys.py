@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hypertrain.sweepfile.distributions import is_parameter
+from hypertrain.sweepfile.distributions import ASTRAY, is_parameter
 from hypertrain.sweepfile.hints import nearest, typed
 from hypertrain.sweepfile.notes import Notes
 
@@ -82,7 +82,7 @@ def _unknown(key: str, raw: Mapping[str, Any]) -> str:
         return "holds the keys of the sweep; remove this line and indent them less"
     if is_parameter(value):
         anchors = f"or write x-{key} if it only holds anchors"
-        return f"looks like a parameter; indent it below `parameters:`, {anchors}"
+        return f"{ASTRAY}, {anchors}"
     return f"is not supported; remove it, or write x-{key} if it only holds anchors"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hypertrain.sweepfile.distributions import is_parameter
+from hypertrain.sweepfile.distributions import ASTRAY, is_parameter
 from hypertrain.sweepfile.hints import joined, nearest, shown, typed
 from hypertrain.sweepfile.keys import METRIC, corrected_section
 from hypertrain.sweepfile.notes import Notes
@@ -66,7 +66,7 @@ def _one(value: Any, notes: Notes) -> Metric | None:
         notes.problem(("metric",), f"must be a mapping; write `metric: {typed(meant)}`")
         return None
     if is_parameter(value) and "name" not in value:
-        notes.problem(("metric",), "looks like a parameter; indent it below `parameters:`")
+        notes.problem(("metric",), ASTRAY)
         return None
     value = corrected_section(value, METRIC, "metric", notes)
     name = value.get("name")

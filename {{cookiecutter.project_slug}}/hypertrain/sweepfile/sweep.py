@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertrain.sweepfile import command, early_terminate, metric, program, runnable, text
-from hypertrain.sweepfile.distributions import is_parameter
+from hypertrain.sweepfile.distributions import ASTRAY, is_parameter
 from hypertrain.sweepfile.early_terminate import Bands
 from hypertrain.sweepfile.hints import nearest, shown, typed
 from hypertrain.sweepfile.keys import LAUNCH, SCHEDULER, corrected, corrected_section
@@ -152,7 +152,7 @@ def _texts(raw: Mapping[str, Any], notes: Notes) -> None:
     for key in TEXTS:
         value = raw.get(key)
         if is_parameter(value):
-            notes.problem((key,), "looks like a parameter; indent it below `parameters:`")
+            notes.problem((key,), ASTRAY)
         elif value is not None and not isinstance(value, str):
             spelled = notes.spelled.get((key,))
             quoted = f'; write `{key}: "{spelled}"`' if spelled else ""
@@ -187,7 +187,7 @@ def _scheduler(raw: Mapping[str, Any], notes: Notes) -> None:
     if scheduler is None or (launch and engine is None):
         return  # said of the key of W&B Launch
     if is_parameter(scheduler):
-        notes.problem(("scheduler",), "looks like a parameter; indent it below `parameters:`")
+        notes.problem(("scheduler",), ASTRAY)
         return
     if engine not in ("wandb", "optuna", "ax"):
         notes.problem(("scheduler",), "must be `{engine: wandb}`; write this or remove it")

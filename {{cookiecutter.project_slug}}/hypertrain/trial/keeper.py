@@ -162,6 +162,14 @@ def has_ended(output: Path) -> bool:
         return True
 
 
+def ended_well(folder: Path) -> float | None:
+    """When the trial of this folder has ended by itself, seconds since the epoch, if it has."""
+    note = folder / EXIT
+    with suppress(OSError):
+        return round(note.stat().st_mtime, 3) if note.read_text().strip() == "0" else None
+    return None
+
+
 def _lock(file: int, exclusive: bool) -> bool:
     """False if somebody else's lock is in the way; where there are no locks, nothing ever is."""
     try:

@@ -166,11 +166,12 @@ def _end_quickly() -> set[str]:
 
 def _flush() -> None:
     """Write out what the trial's open files hold, as they would at their end."""
-    for kind in (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom):
-        for each in gc.get_objects():  # without what was there before the fork
-            if issubclass(type(each), kind):
-                with suppress(Exception):
-                    each.flush()
+    kinds = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+    # Without what was there before the fork; not by isinstance, which a proxy answers itself.
+    found = [each for each in gc.get_objects() if issubclass(type(each), kinds)]
+    for each in sorted(found, key=lambda file: not issubclass(type(file), io.TextIOWrapper)):
+        with suppress(Exception):
+            each.flush()
 
 
 def _leave_inherited_libraries() -> None:
